@@ -1,0 +1,131 @@
+"""What every annotation format shares: the thing it stores, and how formats describe themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyannote.core import Annotation, Segment
+
+from sed.frames import to_seconds, to_ticks
+from sed.labels import Emotion, canonical
+
+
+@dataclass(frozen=True)
+class AnnotatedRecording:
+    """Emotions of one channel of one recording, as a file holds them.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Its `uri` names the recording, its labels are full emotion names.
+    duration : float, optional
+        Seconds; None where the format does not say.
+    channel : int
+        Counted from 1, as in RTTM.
+    path : Path, optional
+        The audio, where the format says.
+    """
+
+    annotation: Annotation
+    duration: float | None = None
+    channel: int = 1
+    path: Path | None = field(default=None, compare=False)
+
+    @property
+    def uri(self) -> str:
+        """Name of the recording."""
+        return str(self.annotation.uri)
+
+
+Parser = Callable[[str, str, Mapping[str, str] | None], list[AnnotatedRecording]]
+"""``(text, source, label_mapping)`` to recordings; `source` is what errors name."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One annotation format: how to recognise, read and write it.
+
+    A file is ``header + separator.join(encode(recording) …) + footer``, so an archive of any
+    length is written as a stream.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    description: str
+    parse: Parser
+    encode: Callable[[AnnotatedRecording], str]
+    recognises: Callable[[str], bool] = lambda text: True
+    header: str = ""
+    separator: str = ""
+    footer: str = ""
+
+
+def place(where: str, annotation: Annotation, segment: Segment, emotion: Emotion) -> None:
+    """Add a segment, beside equal segments of other emotions, never in their place.
+
+    Raises
+    ------
+    ValueError
+        If the same emotion already holds the same segment.
+    """
+    tracks = annotation.get_tracks(segment)
+    if any(annotation[segment, track] == emotion for track in tracks):
+        raise ValueError(f"{where}: the {emotion} segment at {segment.start:.3f} s stands twice")
+    annotation[segment, str(len(tracks))] = emotion
+
+
+def checked_emotion(
+    where: str, label: object, confidence: float | None, mapping: Mapping[str, str] | None
+) -> Emotion:
+    """Label of a file as an emotion.
+
+    Raises
+    ------
+    ValueError
+        If the label is unknown or the confidence no number between 0 and 1.
+    """
+    if not isinstance(label, str):
+        raise ValueError(f"{where}: the emotion is {label!r}, not a name")
+    if confidence is not None and not 0.0 <= confidence <= 1.0:
+        raise ValueError(f"{where}: confidence {confidence} is not between 0 and 1")
+    try:
+        return Emotion(canonical(label, mapping), confidence=confidence)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def checked_segment(where: str, onset: float, offset: float) -> Segment:
+    """Times of a file, on whole ticks, as a segment.
+
+    Raises
+    ------
+    ValueError
+        If the segment starts before zero, is empty, or a time is not a finite number.
+    """
+    for name, seconds in (("onset", onset), ("offset", offset)):
+        if not abs(seconds) < 1e9:  # also false for NaN; 1e9 s are thirty years
+            raise ValueError(f"{where}: {name} {seconds} is not a time in seconds")
+    start, end = to_ticks(onset), to_ticks(offset)
+    if start < 0:
+        raise ValueError(f"{where}: onset {onset} s is negative")
+    if end <= start:
+        raise ValueError(f"{where}: duration {offset - onset:.6g} s is not above zero")
+    return Segment(to_seconds(start), to_seconds(end))
+
+
+def number(where: str, name: str, value: object) -> float:
+    """Value of a file as a float.
+
+    Raises
+    ------
+    ValueError
+        If it is no number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{where}: {name} is {value!r}, not a number")
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"{where}: {name} is {value!r}, not a number") from None
