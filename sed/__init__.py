@@ -1,3 +1,56 @@
-"""Speech emotion diarization: which emotion appears when in a recording."""
+"""Speech emotion diarization: which emotion appears when in a recording.
+
+>>> from sed import Pipeline
+>>> pipeline = Pipeline.from_pretrained("timnet-mfcc")
+>>> annotation = pipeline("examples/call.wav")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sed.audio import Recording
+    from sed.decoding import Binarize, Decoding
+    from sed.formats import AnnotatedRecording, read, read_uem, write, write_uem
+    from sed.labels import Emotion
+    from sed.model import EmotionModel
+    from sed.pipeline import Pipeline
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "AnnotatedRecording": "sed.formats",
+    "Binarize": "sed.decoding",
+    "Decoding": "sed.decoding",
+    "Emotion": "sed.labels",
+    "EmotionModel": "sed.model",
+    "Pipeline": "sed.pipeline",
+    "Recording": "sed.audio",
+    "read": "sed.formats",
+    "read_uem": "sed.formats",
+    "write": "sed.formats",
+    "write_uem": "sed.formats",
+}
+
+__all__ = [
+    "AnnotatedRecording",
+    "Binarize",
+    "Decoding",
+    "Emotion",
+    "EmotionModel",
+    "Pipeline",
+    "Recording",
+    "read",
+    "read_uem",
+    "write",
+    "write_uem",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: `import sed` itself costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sed' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

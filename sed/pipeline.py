@@ -1,0 +1,129 @@
+"""The table of contents: a recording becomes an annotation, one stage a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pyannote.core import Annotation
+
+from sed.audio import Recording
+from sed.decoding import Binarize, Decoding
+from sed.inference import Inference
+from sed.model import EmotionModel, model_folder, read_config
+from sed.segmentation import Segmentation
+from sed.vad import VAD, Silero
+
+DEFAULT_MODEL = "timnet-mfcc"
+
+Hook = Callable[..., None]
+"""``hook(step, artifact, completed=seconds, total=seconds)``: called while a stage works, with no
+artifact, and when it is done, with what it made."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Speech emotion diarization: which emotion appears when (Wang et al. 2023, figure 2).
+
+    Parameters
+    ----------
+    inference : Inference
+        The frame-wise classifier on its device.
+    segmentation : Segmentation
+    vad : VAD
+    binarize : Binarize
+        Speech probabilities to speech.
+    decoding : Decoding
+        Posteriors to segments.
+    front_end : sequence of callable
+        Each takes a recording and gives one, such as an enhanced one; applied before the VAD.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pipeline = Pipeline.from_pretrained("timnet-mfcc")
+    >>> silence = Recording.from_samples(np.zeros(16_000, dtype=np.float32), 16_000)
+    >>> len(pipeline(silence))
+    0
+    """
+
+    inference: Inference
+    segmentation: Segmentation
+    vad: VAD = field(default_factory=Silero)
+    binarize: Binarize = Binarize()
+    decoding: Decoding = Decoding()
+    front_end: Sequence[Callable[[Recording], Recording]] = ()
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path = DEFAULT_MODEL, *, device: str = "cpu", **stages: Any
+    ) -> Pipeline:
+        """Pipeline around a model, with the decoding that suits it.
+
+        Parameters
+        ----------
+        name_or_path : str or Path
+            Embedded model or folder, see :meth:`sed.model.EmotionModel.from_pretrained`.
+        device : str
+            A torch device.
+        **stages
+            Other parts of the pipeline, such as ``vad=`` or ``decoding=``. A `decoding` given as a
+            dict changes only what it names.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model or it does not load.
+        """
+        folder = model_folder(name_or_path)
+        model = EmotionModel.from_pretrained(folder).to(device)
+        decoding = Decoding(**read_config(folder).get("decoding", {}))
+        changes = stages.pop("decoding", {})
+        if isinstance(changes, Decoding):
+            decoding, changes = changes, {}
+        return cls(
+            inference=Inference(model, device),
+            segmentation=Segmentation(model.specifications.window),
+            decoding=replace(decoding, **changes),
+            **stages,
+        )
+
+    def __call__(self, source: str | Path | Recording, *, hook: Hook | None = None) -> Annotation:
+        """Diarize one recording.
+
+        Parameters
+        ----------
+        source : str, Path or Recording
+            An audio file, mixed down to one channel, or a recording.
+        hook : callable, optional
+            Told of every stage, see :data:`Hook`.
+
+        Returns
+        -------
+        Annotation
+            Its labels are :class:`~sed.labels.Emotion`, full names with a `confidence`; neutral is
+            the absence of a segment unless the decoding says otherwise.
+
+        Raises
+        ------
+        OSError, ValueError
+            If the recording cannot be read; the message names it.
+        """
+        tell = hook or (lambda step, artifact, **progress: None)
+        recording = source if isinstance(source, Recording) else Recording.open(source)
+        for stage in self.front_end:
+            recording = stage(recording)
+        probabilities = self.vad(recording, hook=hook)  # (num_frames, 1) SlidingWindowFeature
+        speech = self.binarize(probabilities, recording.duration)  # Timeline
+        tell("speech", speech)
+        windows = self.segmentation(speech)  # Timeline
+        posteriors = self.inference(  # (num_frames, num_classes) SlidingWindowFeature
+            recording, speech, windows, hook=hook
+        )
+        tell("emotions", posteriors)
+        annotation = self.decoding(posteriors, speech, recording.duration)  # Annotation
+        annotation.uri = recording.uri
+        tell("segments", annotation)
+        return annotation
