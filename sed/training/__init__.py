@@ -1,0 +1,1 @@
+"""Training of emotion models with SpeechBrain; needs the extra `train`."""
