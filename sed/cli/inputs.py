@@ -1,0 +1,97 @@
+"""What to diarize: files, folders, globs and standard input, as a stream of named files."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sed.audio import find_recordings
+from sed.labels import spelling_in_rttm
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file to diarize and the name of its recording."""
+
+    path: Path
+    uri: str
+
+
+def find_inputs(arguments: Iterable[str], *, spool: Path) -> Iterator[Input]:
+    """Every recording that the arguments name, as a stream.
+
+    A file is named by its stem, a file of a folder by its path in it without ending; where two
+    would be named alike, the later one keeps its ending, or gets a number.
+
+    Parameters
+    ----------
+    arguments : iterable of str
+        Files, folders, globs, or ``-``.
+    spool : Path
+        Folder that standard input is copied to: most containers cannot be read from a pipe.
+
+    Raises
+    ------
+    ValueError
+        If a folder or glob holds no recording.
+    """
+    taken: set[str] = set()
+    for argument in arguments:
+        for path, name in _expand(argument, spool):
+            yield Input(path, _unique(name, path.suffix, taken))
+
+
+def _expand(argument: str, spool: Path) -> Iterator[tuple[Path, str]]:
+    """Files of one argument, each with the name it would have if nothing else had it."""
+    if argument == STANDARD_INPUT:
+        copy = spool / "stdin"
+        with copy.open("wb") as stream:
+            shutil.copyfileobj(sys.stdin.buffer, stream)
+        yield copy, "stdin"
+        return
+    path = Path(argument)
+    found: Iterable[tuple[Path, str]]
+    if path.is_dir():
+        found = ((file, _name(file.relative_to(path))) for file in find_recordings(path))
+    elif not os.path.lexists(path) and glob.has_magic(argument):
+        files = (Path(file) for file in sorted(glob.glob(argument, recursive=True)))
+        found = ((file, _name(Path(file.name))) for file in files if not file.is_dir())
+    else:
+        found = [(path, _name(Path(path.name)))]
+    nothing = True
+    for item in found:
+        nothing = False
+        yield item
+    if nothing:
+        raise ValueError(f"{argument}: no audio file found")
+
+
+def _name(path: Path) -> str:
+    """Path without its ending, as RTTM can spell it."""
+    return spelling_in_rttm(path.with_suffix("").as_posix() if path.stem else path.as_posix())
+
+
+def _unique(name: str, suffix: str, taken: set[str]) -> str:
+    """Name that no recording before had."""
+    candidate, number = name, 1
+    while candidate in taken:
+        candidate = name + suffix if number == 1 else f"{name}{suffix}-{number}"
+        number += 1
+    taken.add(candidate)
+    return candidate
+
+
+@contextlib.contextmanager
+def spool_folder() -> Iterator[Path]:
+    """Temporary folder that is gone afterwards, whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="sed-") as folder:
+        yield Path(folder)

@@ -1,0 +1,87 @@
+"""Progress on a terminal: a bar for the recording, a bar for the batch; nothing elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+SHARE = {"speech": (0.0, 0.6), "emotions": (0.6, 1.0)}
+"""Where each stage stands in the work on a recording: measured on an hour of calls."""
+
+
+class DiarizationProgress:
+    """Bars on standard error while recordings are worked on.
+
+    Parameters
+    ----------
+    num_recordings : int, optional
+        How many there are; None where they are a stream.
+    quiet : bool
+        Whether to show nothing even on a terminal.
+    """
+
+    def __init__(self, num_recordings: int | None, *, quiet: bool) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[done]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._batch: TaskID | None = None
+        if num_recordings != 1:
+            self._batch = self._progress.add_task("recordings", total=num_recordings, done="0")
+        self._current = self._progress.add_task("", total=1.0, done="")
+        self._num_done = 0
+
+    def __enter__(self) -> DiarizationProgress:
+        """Show the bars."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the bars."""
+        self._progress.stop()
+
+    def begin(self, name: str) -> None:
+        """Turn to a recording."""
+        self._progress.update(self._current, description=name, completed=0.0, done="")
+
+    def hook(
+        self,
+        step: str,
+        artifact: object,
+        *,
+        completed: float | None = None,
+        total: float | None = None,
+    ) -> None:
+        """Take a pipeline's report, see :data:`sed.pipeline.Hook`."""
+        if step in SHARE and completed is not None and total:
+            first, last = SHARE[step]
+            share = first + (last - first) * min(1.0, completed / total)
+            self._progress.update(self._current, completed=share, done=step)
+
+    def end(self) -> None:
+        """Count a recording."""
+        self._num_done += 1
+        if self._batch is not None:
+            self._progress.update(self._batch, advance=1, done=str(self._num_done))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bars away while something else is printed."""
+        self._progress.stop()
+        yield
+        self._progress.start()
