@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pyannote.core import Annotation, Segment, SlidingWindowFeature, Timeline
 
-from sed.frames import FrameGrid
+from sed.frames import FrameGrid, covered
 from sed.labels import NEUTRAL, Emotion
 from sed.paths import single_event_path, viterbi_path
 from sed.smoothing import SMOOTHINGS
@@ -117,12 +117,14 @@ class Binarize:
         values = scores.data[:, 0]
         above = FrameGrid.runs(values >= self.offset)
         peaks = np.concatenate(([0], np.cumsum(values >= self.onset)))
-        speech = np.zeros(len(values), dtype=bool)
         pad = round(self.pad / step)
+        # With room for the padding on both sides, speech at the edges is as long as elsewhere.
+        speech = np.zeros(len(values) + 2 * pad, dtype=bool)
         for start, end in above[peaks[above[:, 1]] > peaks[above[:, 0]]]:
-            speech[max(0, start - pad) : end + pad] = True
+            speech[start : end + 2 * pad] = True
         speech = fill_gaps(speech, round(self.min_duration_off / step))
         speech = drop_short(speech, round(self.min_duration_on / step) + 2 * pad)
+        speech = speech[pad : pad + len(values)]
         timeline = Timeline()
         for start, end in FrameGrid.runs(speech):
             timeline.add(_segment(start, end, step, duration))
@@ -229,9 +231,7 @@ class Decoding:
         neutral = labels.index(NEUTRAL)
         step = posteriors.sliding_window.step
         num_frames = len(posteriors.data)
-        heard = np.zeros(num_frames, dtype=bool)
-        for segment in speech:
-            heard[round(segment.start / step) : round(segment.end / step)] = True
+        heard = covered(speech, step, num_frames, duration=duration)
         frames = np.flatnonzero(heard)
         classes = np.full(num_frames, neutral)
         classes[frames] = self._classes(posteriors.data[frames], labels, neutral, step)
@@ -252,6 +252,8 @@ class Decoding:
                 classes = viterbi_path(scores, min_frames, self.switch_penalty)
             else:
                 classes = single_event_path(scores, neutral, min_frames)
+        if isinstance(self.threshold, Mapping) and (odd := set(self.threshold) - set(labels)):
+            raise ValueError(f"a threshold for {min(odd)!r}; the classes are {', '.join(labels)}")
         thresholds = np.array(
             [
                 self.threshold.get(label, 0.0)
@@ -274,13 +276,14 @@ class Decoding:
     ) -> Annotation:
         """Merge the frames of each emotion, drop what is short, and measure confidence."""
         step = posteriors.sliding_window.step
-        emotional = np.flatnonzero(np.bincount(classes, minlength=len(labels)))
+        bridged = classes.copy()
+        for start, end in FrameGrid.runs(classes == neutral):  # silence included
+            inside = start > 0 and end < len(classes) and classes[start - 1] == classes[end]
+            if inside and end - start <= round(self.min_duration_off / step):
+                bridged[start:end] = classes[end]
         final = np.full(len(classes), neutral)
-        for index in emotional[emotional != neutral]:
-            # Only silence and neutral are bridged: another emotion in a gap keeps its frames.
-            others = (classes != index) & (classes != neutral)
-            mask = fill_gaps(classes == index, round(self.min_duration_off / step)) & ~others
-            final[drop_short(mask, round(self.min_duration_on / step))] = index
+        for index in set(range(len(labels))) - {neutral}:
+            final[drop_short(bridged == index, round(self.min_duration_on / step))] = index
         annotation = Annotation(uri=getattr(posteriors, "uri", None))
         for index in range(len(labels)):
             if index == neutral and not self.with_neutral:

@@ -6,6 +6,7 @@ ticks of a microsecond. Seconds appear at the border only.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,40 @@ def to_seconds(ticks: int) -> float:
     1.5
     """
     return ticks / TICKS_PER_SECOND
+
+
+def covered(
+    timeline: Timeline, step: float, num_frames: int, *, duration: float = math.inf
+) -> np.ndarray:
+    """Frames of `step` seconds whose centre lies in a timeline.
+
+    ::
+
+        timeline      |==========|      |====|  end of the recording
+        frames     |----|----|----|----|----|-:--|
+        covered      .    #    #    .    #    #     the last one too, if the recording ends there
+
+    Parameters
+    ----------
+    timeline : Timeline
+        May overlap.
+    step : float
+        Duration of a frame in seconds.
+    num_frames : int
+        Length of the mask.
+    duration : float, optional
+        Duration of the recording: what reaches its end covers the last frame, of which the
+        recording may hold less than half.
+
+    Returns
+    -------
+    (num_frames,) np.ndarray of bool
+    """
+    mask = np.zeros(num_frames, dtype=bool)
+    for segment in timeline:
+        end = num_frames if segment.end >= duration else round(segment.end / step)
+        mask[max(0, round(segment.start / step)) : max(0, end)] = True
+    return mask
 
 
 @dataclass(frozen=True)
@@ -111,7 +146,8 @@ class FrameGrid:
 
         return SlidingWindowFeature(scores, self.window(), labels=labels)
 
-    def runs(self, mask: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def runs(mask: np.ndarray) -> np.ndarray:
         """Maximal runs of true frames.
 
         ::
@@ -130,25 +166,16 @@ class FrameGrid:
 
         Examples
         --------
-        >>> FrameGrid(16_000, 320).runs(np.array([0, 1, 1, 0, 0, 1, 1], dtype=bool)).tolist()
+        >>> FrameGrid.runs(np.array([0, 1, 1, 0, 0, 1, 1], dtype=bool)).tolist()
         [[1, 3], [5, 7]]
         """
         edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
         return edges.reshape(-1, 2)
 
-    def mask(self, timeline: Timeline, num_frames: int) -> np.ndarray:
-        """Frames whose centre lies in a timeline.
-
-        Parameters
-        ----------
-        timeline : Timeline
-            May overlap.
-        num_frames : int
-            Length of the mask.
-
-        Returns
-        -------
-        (num_frames,) np.ndarray of bool
+    def mask(
+        self, timeline: Timeline, num_frames: int, *, duration: float = math.inf
+    ) -> np.ndarray:
+        """Frames whose centre lies in a timeline, see :func:`covered`.
 
         Examples
         --------
@@ -156,10 +183,7 @@ class FrameGrid:
         >>> FrameGrid(16_000, 320).mask(Timeline([Segment(0.02, 0.06)]), 4).tolist()
         [False, True, True, False]
         """
-        mask = np.zeros(num_frames, dtype=bool)
-        for segment in timeline:
-            mask[self.frame(segment.start) : max(0, self.frame(segment.end))] = True
-        return mask
+        return covered(timeline, self.step, num_frames, duration=duration)
 
     def timeline(self, mask: np.ndarray, duration: float) -> Timeline:
         """Runs of true frames as a timeline, clipped to the recording.

@@ -41,7 +41,8 @@ class MFCC(nn.Module):
         Decibels below the loudest band at which bands are clamped.
     top_db_over : {"frame", "input"}
         Where the loudest band is looked for: in each frame, which needs no context and is the same
-        for a clip, a call and a stream, or in the whole input, as librosa does.
+        for a clip, a call and a stream, or in the whole input, as librosa does: in inference that
+        is a window with its context, and posteriors then depend a little on where windows end.
     centre : {"cell", "onset"}
         What the windows are centred on.
 
@@ -79,8 +80,11 @@ class MFCC(nn.Module):
             raise ValueError(f"window_length {window_length} exceeds fft_size {fft_size}")
         if num_coefficients > num_mels:
             raise ValueError(f"{num_coefficients} coefficients need as many mels, not {num_mels}")
-        if window not in ("hann", "hamming"):
-            raise ValueError(f"unknown window {window!r}; known are hann, hamming")
+        choices = {"window": "hann hamming", "top_db_over": "frame input", "centre": "cell onset"}
+        for name, value in zip(choices, (window, top_db_over, centre), strict=True):
+            if value not in choices[name].split():
+                known = choices[name].replace(" ", ", ")
+                raise ValueError(f"unknown {name} {value!r}; known are {known}")
         self.sample_rate, self.hop = sample_rate, hop
         self.fft_size, self.num_coefficients = fft_size, num_coefficients
         self.top_db, self.top_db_over = top_db, top_db_over
@@ -203,7 +207,8 @@ class SlidingNormalization(nn.Module):
         first = torch.clamp(time - self.context, min=0)
         end = torch.clamp(time + self.context + 1, max=num_frames)
         # Sums in float64: a difference of two long float32 sums would lose the small variances.
-        values = torch.stack((features, features.square())).double()
+        values = features.double()
+        values = torch.stack((values, values.square()))
         sums = nn.functional.pad(values.cumsum(dim=2), (0, 0, 1, 0))
         mean, square = (sums[:, :, end] - sums[:, :, first]) / (end - first)[:, None]
         deviation = (square - mean.square()).clamp(min=0.0).sqrt()

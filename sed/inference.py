@@ -67,17 +67,18 @@ class Inference:
         grid, context = specifications.grid, specifications.context
         num_samples = recording.num_samples(grid.sample_rate)
         num_frames = grid.num_frames(num_samples)
-        heard = grid.mask(speech, num_frames)
+        heard = grid.mask(speech, num_frames, duration=recording.duration)
         frames = np.flatnonzero(heard)
         posteriors = np.zeros((num_frames, len(specifications.classes)), dtype=np.float32)
         posteriors[:, specifications.neutral] = 1.0
         stream = self._packed(recording, heard)
         packed = np.zeros(0, dtype=np.float32)
         origin = 0  # packed frame that the buffer begins with
-        for window in windows:
-            first, end = np.searchsorted(
-                frames, (grid.frame(window.start), grid.frame(window.end))
-            ).tolist()
+        onsets = [grid.frame(window.start) for window in windows]
+        bounds = [*np.searchsorted(frames, onsets).tolist(), len(frames)]
+        for window, first, end in zip(windows, bounds[:-1], bounds[1:], strict=True):
+            if window.end >= recording.duration:  # with the last frame, however short
+                end = len(frames)
             start = max(0, first - context)
             stop = min(len(frames), end + context)
             packed = packed[(start - origin) * grid.hop :]

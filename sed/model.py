@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from sed.files import whole_file
@@ -20,6 +21,11 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 """Models that are part of the package, one folder each."""
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+_UNUSED = "num_batches_tracked"  # of no use outside of training, and so not stored
+
+# What arguments of the wrong type, name or size cause in the layers they reach.
+_NO_MODEL = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -155,6 +161,36 @@ class EmotionModel(nn.Module):
         """
         return self.head(self.features(waveform)).softmax(dim=-1)
 
+    def restricted_to(self, classes: list[str] | tuple[str, ...]) -> EmotionModel:
+        """The same model, asked about some of its emotions only.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            Neutral among them, in the order of the new output.
+
+        Returns
+        -------
+        EmotionModel
+            Its posteriors are those of this model given that one of `classes` is right.
+
+        Raises
+        ------
+        ValueError
+            If this model does not know one of them.
+        """
+        known = self.specifications.classes
+        unknown = [name for name in classes if name not in known]
+        if unknown:
+            raise ValueError(f"the model knows {', '.join(known)}, not {', '.join(unknown)}")
+        model = EmotionModel(**{**self.config, "classes": list(classes)})
+        rows = torch.tensor([known.index(name) for name in classes])
+        weights = self.state_dict()
+        for name in ("head.classify.weight", "head.classify.bias"):
+            weights[name] = weights[name][rows]
+        model.load_state_dict(weights)
+        return model.train(self.training)
+
     def save_pretrained(
         self, folder: str | Path, *, decoding: dict[str, Any] | None = None
     ) -> None:
@@ -167,7 +203,7 @@ class EmotionModel(nn.Module):
         decoding : dict, optional
             Arguments of :class:`~sed.decoding.Decoding` that suit the model.
         """
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         folder = Path(folder)
         content = {
@@ -180,11 +216,14 @@ class EmotionModel(nn.Module):
         weights = {
             name: tensor.contiguous()
             for name, tensor in self.state_dict().items()
-            if not name.endswith("num_batches_tracked")  # of no use outside of training
+            if not name.endswith(_UNUSED)
         }
         temporary = folder / f".{WEIGHTS}"
-        save_file(weights, temporary)
-        temporary.replace(folder / WEIGHTS)
+        try:
+            temporary.write_bytes(save(weights))  # save_file would let the owner alone read it
+            temporary.replace(folder / WEIGHTS)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path) -> EmotionModel:
@@ -213,9 +252,10 @@ class EmotionModel(nn.Module):
         content = read_config(folder)
         try:
             model = cls(**content["model"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{folder / CONFIG} describes no model: {error}") from None
-        declared = Specifications(**content["specifications"])
+            declared = Specifications(**content["specifications"])
+        except _NO_MODEL as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"{folder / CONFIG} describes no model: {reason}") from None
         if declared != model.specifications:
             raise ValueError(
                 f"{folder / CONFIG}: the specifications say {declared}, the model has "
@@ -225,11 +265,19 @@ class EmotionModel(nn.Module):
             weights = load_file(folder / WEIGHTS)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{folder / WEIGHTS} cannot be read: {error}") from None
-        missing, unexpected = model.load_state_dict(weights, strict=False)
-        missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-        if missing or unexpected:
-            odd = ", ".join([*missing, *unexpected][:3])
-            raise ValueError(f"{folder / WEIGHTS} does not fit {CONFIG}: {odd} and others")
+        own = model.state_dict()
+        shapes = {name: own[name].shape for name in own if not name.endswith(_UNUSED)}
+        odd = sorted(
+            name
+            for name in shapes.keys() | weights.keys()
+            if name not in shapes or name not in weights or weights[name].shape != shapes[name]
+        )
+        if odd:
+            raise ValueError(
+                f"{folder / WEIGHTS} does not fit {CONFIG}: missing, unknown or of another shape "
+                f"are {', '.join(odd[:3])}" + (f" and {len(odd) - 3} others" * (len(odd) > 3))
+            )
+        model.load_state_dict(weights, strict=False)
         return model.eval()
 
 
@@ -266,7 +314,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict) or not {"specifications", "model"} <= set(content):
         raise ValueError(f"{path} is not the config of a model of this package")

@@ -26,6 +26,9 @@ class Augmentation:
         How often only 300 to 3400 Hz are left.
     gain : tuple of float
         Range of the level change in dB.
+    speed : float
+        Largest factor by which a recording is played slower or faster, which moves pitch and
+        formants as another speaker's: 1 leaves them.
 
     Examples
     --------
@@ -43,6 +46,7 @@ class Augmentation:
     colour: float = 3.0
     telephone_probability: float = 0.2
     gain: tuple[float, float] = (-10.0, 6.0)
+    speed: float = 1.0
 
     def __call__(
         self, samples: np.ndarray, sample_rate: int, rng: np.random.Generator
@@ -58,19 +62,25 @@ class Augmentation:
         Returns
         -------
         (num_samples,) np.ndarray of float32
+            Another number of samples where `speed` is not 1.
         """
+        if self.speed > 1.0:
+            factor = self.speed ** rng.uniform(-1.0, 1.0)
+            at = np.arange(0, len(samples) - 1, factor)
+            samples = np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
         if rng.random() < self.noise_probability:
             noise = self._noise(len(samples), rng)
             ratio = 10 ** (-rng.uniform(*self.snr) / 20)
             power = np.sqrt(np.mean(samples**2) / max(float(np.mean(noise**2)), 1e-12))
             samples = samples + noise * (ratio * power)
-        spectrum = np.fft.rfft(samples)
-        frequency = np.fft.rfftfreq(len(samples), 1 / sample_rate)
+        size = _fast_size(len(samples))
+        spectrum = np.fft.rfft(samples, size)
+        frequency = np.fft.rfftfreq(size, 1 / sample_rate)
         response = self._response(frequency, sample_rate, rng)
         if rng.random() < self.telephone_probability:
             response *= (frequency > 300) & (frequency < 3400)
         response *= 10 ** (rng.uniform(*self.gain) / 20)
-        return np.fft.irfft(spectrum * response, len(samples)).astype(np.float32)
+        return np.fft.irfft(spectrum * response, size)[: len(samples)].astype(np.float32)
 
     def _noise(self, num_samples: int, rng: np.random.Generator) -> np.ndarray:
         """Stretch of a random noise, repeated if it is too short."""
@@ -88,3 +98,15 @@ class Augmentation:
         decibels = rng.normal(0.0, self.colour, size=len(points)) if self.colour else points * 0
         at = np.log(np.maximum(frequency, 1.0))
         return 10 ** (np.interp(at, np.log(points), decibels) / 20)
+
+
+def _fast_size(num_samples: int) -> int:
+    """Next size that a Fourier transform is quick for: 2, 3 or 5 times a power of two.
+
+    Examples
+    --------
+    >>> _fast_size(65_537), _fast_size(100_000)
+    (81920, 131072)
+    """
+    power = 1 << max(1, num_samples - 1).bit_length()
+    return next(size for size in (power // 8 * 5, power // 4 * 3, power) if size >= num_samples)

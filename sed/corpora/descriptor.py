@@ -57,13 +57,20 @@ class Corpus:
             If a key is missing, unknown, or an emotion is none.
         """
         with open(path, "rb") as stream:
-            content: dict[str, Any] = tomllib.load(stream)
+            try:
+                content: dict[str, Any] = tomllib.load(stream)
+            except ValueError as error:
+                raise ValueError(f"{path}: not TOML ({error})") from None
         expected = {field.name for field in fields(cls)}
         if set(content) != expected:
             odd = ", ".join(sorted(expected ^ set(content)))
             raise ValueError(f"{path}: these keys are missing or unknown: {odd}")
-        content["emotions"] = {code: canonical(name) for code, name in content["emotions"].items()}
-        return cls(**content)
+        codes = content.pop("emotions")
+        try:
+            emotions = {code: canonical(name) for code, name in codes.items()}
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        return cls(**content, emotions=emotions)
 
     @classmethod
     def named(cls, name: str) -> Corpus:

@@ -7,7 +7,7 @@ loudness, and those of one speaker are joined in sequences such as neutral-emoti
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +73,6 @@ def load_clips(
     vad: VAD,
     binarize: Binarize,
     sample_rate: int,
-    progress: Callable[[Iterable[Utterance]], Iterable[Utterance]] = lambda items: items,
 ) -> list[Clip]:
     r"""Speech of utterances at equal loudness.
 
@@ -90,8 +89,6 @@ def load_clips(
     binarize : Binarize
         Its `min_duration_off` is the longest silence that stays.
     sample_rate : int
-    progress : callable, optional
-        Wraps the utterances, to show how far they are.
 
     Returns
     -------
@@ -99,7 +96,7 @@ def load_clips(
         An utterance in which no speech is found gives none.
     """
     clips = []
-    for utterance in progress(utterances):
+    for utterance in utterances:
         recording = Recording.open(utterance.path)
         samples = recording.samples(sample_rate)
         speech = binarize(vad(recording), recording.duration)
@@ -141,6 +138,8 @@ class Simulation:
         sample_rate: int,
         sequences: Mapping[str, float] = FOUR_SEQUENCES,
     ) -> None:
+        if not sum(sequences.values()) > 0:
+            raise ValueError(f"no sequence has a probability above zero: {dict(sequences)}")
         for sequence, probability in sequences.items():
             if not sequence or set(sequence) - {"N", "E"} or probability < 0:
                 raise ValueError(f"{sequence!r}: {probability} is no sequence of N and E")
@@ -175,6 +174,8 @@ class Simulation:
             Where the clips come from; drawn by default.
         """
         corpus = corpus or self.corpora[rng.integers(len(self.corpora))]
+        if corpus not in self.corpora:
+            raise ValueError(f"no clips of {corpus!r}; there are some of {', '.join(self.corpora)}")
         speakers = [speaker for speaker in self._by_speaker if speaker[0] == corpus]
         speaker = speakers[rng.integers(len(speakers))]
         emotions = self._by_speaker[speaker]

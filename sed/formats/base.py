@@ -127,5 +127,19 @@ def number(where: str, name: str, value: object) -> float:
         raise ValueError(f"{where}: {name} is {value!r}, not a number")
     try:
         return float(value)
-    except ValueError:
-        raise ValueError(f"{where}: {name} is {value!r}, not a number") from None
+    except (OverflowError, ValueError):
+        raise ValueError(f"{where}: {name} is {str(value)[:40]!r}, not a number") from None
+
+
+def channel_number(where: str, value: object) -> int:
+    """Channel of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number.
+    """
+    digits = str(value)
+    if isinstance(value, bool) or not (digits.isdecimal() and len(digits) < 10):
+        raise ValueError(f"{where}: channel {digits[:40]!r} is not a whole number")
+    return int(digits)

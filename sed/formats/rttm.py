@@ -17,6 +17,7 @@ from pyannote.core import Annotation
 from sed.formats.base import (
     AnnotatedRecording,
     Format,
+    channel_number,
     checked_emotion,
     checked_segment,
     number,
@@ -54,13 +55,11 @@ def parse(
         if not 8 <= len(fields) <= 10:
             raise ValueError(f"{where}: {len(fields)} fields; a SPEAKER line has 10")
         uri, channel_field, onset_field, duration_field = fields[1:5]
-        if not channel_field.isdigit():
-            raise ValueError(f"{where}: channel {channel_field!r} is not a whole number")
         onset = number(where, "onset", onset_field)
         duration = number(where, "duration", duration_field)
         score = fields[8] if len(fields) > 8 else _MISSING
         confidence = None if score == _MISSING else number(where, "confidence", score)
-        key = (uri, int(channel_field))
+        key = (uri, channel_number(where, channel_field))
         if key not in annotations:
             annotations[key] = Annotation(uri=uri)
         place(

@@ -18,6 +18,7 @@ from pyannote.core import Annotation
 from sed.formats.base import (
     AnnotatedRecording,
     Format,
+    channel_number,
     checked_emotion,
     checked_segment,
     number,
@@ -46,9 +47,17 @@ def load_object(text: str, source: str) -> dict[str, Any]:
         raise ValueError(f"{source}: {constant} is not a number that JSON allows")
 
     try:
-        content = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+        # no number here has more digits, and Python refuses to read some thousands of them
+        content = json.loads(
+            text,
+            object_pairs_hook=unique,
+            parse_constant=refuse,
+            parse_int=lambda digits: int(digits) if len(digits) < 20 else float(digits),
+        )
     except json.JSONDecodeError as error:
         raise ValueError(f"{source}, line {error.lineno}: not JSON ({error.msg})") from None
+    except RecursionError:
+        raise ValueError(f"{source}: nested too deeply") from None
     if not isinstance(content, dict):
         raise ValueError(f"{source}: a JSON object is expected, not a {type(content).__name__}")
     return content
@@ -125,7 +134,7 @@ def parse(
             AnnotatedRecording(
                 annotation,
                 duration=optional_duration(where, item.get("duration")),
-                channel=int(number(where, "channel", item.get("channel", 1))),
+                channel=channel_number(where, item.get("channel", 1)),
                 path=Path(path) if isinstance(path, str) else None,
             )
         )

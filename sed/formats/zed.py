@@ -85,10 +85,16 @@ def encode(recording: AnnotatedRecording) -> str:
     Raises
     ------
     ValueError
-        If the recording's duration is unknown: the format demands it.
+        If the recording's duration is unknown, which the format demands, or it is one of several
+        channels, which the format cannot tell apart.
     """
     if recording.duration is None:
         raise ValueError(f"ZED.json needs the duration of {recording.uri!r}, which is unknown")
+    if recording.channel != 1:
+        raise ValueError(
+            f"ZED.json knows no channels, and {recording.uri!r} has a channel {recording.channel}; "
+            "write rttm or json"
+        )
     emotion = [
         {"emo": str(label), "start": round(segment.start, 6), "end": round(segment.end, 6)}
         for segment, _, label in recording.annotation.itertracks(yield_label=True)

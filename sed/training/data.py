@@ -138,29 +138,30 @@ class SimulatedExamples(Dataset[Example]):
             samples = self.augmentation(samples, recording.sample_rate, rng)
         features = self.frontend(torch.from_numpy(samples)[None])
         targets = torch.from_numpy(
-            frame_targets(recording.annotation, self.grid, len(samples), self.classes, self.neutral)
+            frame_targets(
+                recording.annotation, self.grid, len(recording.samples), self.classes, self.neutral
+            )
         )
-        if self.tempo > 1.0:
-            factor = self.tempo ** rng.uniform(-1.0, 1.0)
-            features, targets = stretch(features, targets, factor)
+        if self.augmentation is not None:
+            tempo = self.tempo ** rng.uniform(-1.0, 1.0)
+            features, targets = stretch(features, targets, round(features.shape[1] * tempo))
         return Example(self.normalization(features)[0], targets)
 
 
-def stretch(features: Tensor, targets: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-    """Features and targets of the same speech, `factor` times as long.
+def stretch(features: Tensor, targets: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
+    """Features and targets of the same speech, both `num_frames` long.
 
     Parameters
     ----------
-    features : (1, num_frames, num_features) Tensor
-    targets : (num_frames,) Tensor
-    factor : float
+    features : (1, any, num_features) Tensor
+    targets : (any,) Tensor
+    num_frames : int
     """
-    num_frames = max(1, round(features.shape[1] * factor))
-    position = (torch.arange(num_frames) + 0.5) * (features.shape[1] / num_frames)
-    longer = torch.nn.functional.interpolate(
+    resized = torch.nn.functional.interpolate(
         features.transpose(1, 2), size=num_frames, mode="linear"
     )
-    return longer.transpose(1, 2), targets[position.long().clamp(max=len(targets) - 1)]
+    position = (torch.arange(num_frames) + 0.5) * (len(targets) / num_frames)
+    return resized.transpose(1, 2), targets[position.long().clamp(max=len(targets) - 1)]
 
 
 class EpochSampler(Sampler[int]):

@@ -13,44 +13,14 @@ from pathlib import Path
 
 import speechbrain as sb
 import torch
+from data import read_clips
 from hyperpyyaml import load_hyperpyyaml
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from sed.audio import Recording, find_recordings
-from sed.corpora import Corpus
-from sed.corpora.simulation import Clip, Simulation, load_clips
-from sed.decoding import Binarize
+from sed.corpora.simulation import Clip, Simulation
 from sed.training.brain import EmotionBrain
 from sed.training.data import EpochSampler, Example, SimulatedExamples
-from sed.vad import Silero
-
-
-def read_clips(hparams: dict) -> dict[str, list[Clip]]:
-    """Speech of every corpus, split by speakers into train, valid and test."""
-    clips: dict[str, list[Clip]] = {"train": [], "valid": [], "test": []}
-    for name in hparams["corpora"]:
-        utterances = [
-            utterance
-            for utterance in Corpus.named(name).utterances(Path(hparams["data_folder"]) / name)
-            if utterance.emotion in hparams["classes"]
-        ]
-        found = load_clips(
-            utterances,
-            vad=Silero(),
-            binarize=Binarize(),
-            sample_rate=hparams["sample_rate"],
-            progress=lambda items: tqdm(items, desc=f"speech of {name}"),  # noqa: B023
-        )
-        for clip in found:
-            speaker = clip.utterance.speaker
-            if speaker in hparams["test_speakers"][name]:
-                clips["test"].append(clip)
-            elif speaker in hparams["valid_speakers"][name]:
-                clips["valid"].append(clip)
-            else:
-                clips["train"].append(clip)
-    return clips
 
 
 def examples(hparams: dict, clips: Iterable[Clip], **options) -> SimulatedExamples:
@@ -59,7 +29,7 @@ def examples(hparams: dict, clips: Iterable[Clip], **options) -> SimulatedExampl
     sequences = options.pop("sequences", None)
     simulation = Simulation(
         clips,
-        classes=hparams["classes"],
+        classes=options.pop("among", hparams["classes"]),
         sample_rate=hparams["sample_rate"],
         **({"sequences": sequences} if sequences else {}),
     )
@@ -84,6 +54,7 @@ def loaders(hparams: dict, clips: dict[str, list[Clip]]) -> tuple[DataLoader, Da
     train = examples(
         hparams,
         clips["train"],
+        among=hparams["model"].specifications.classes,
         sequences=hparams["train_sequences"],
         augmentation=hparams["augmentation"](noises),
         tempo=hparams["tempo"],
@@ -114,11 +85,9 @@ def main() -> None:
     with open(hparams_file) as stream:
         hparams = load_hyperpyyaml(stream, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
-    torch.manual_seed(hparams["seed"])
     model = hparams["model"]
-    for parameter in (*model.head.classify.parameters(),):
-        parameter.requires_grad_(True)
-    clips = read_clips(hparams)
+    hparams["num_judged"] = len(hparams["classes"])
+    clips = read_clips(hparams, model.specifications.classes, ["train", "valid"])
     train, valid = loaders(hparams, clips)
     brain = EmotionBrain(
         modules={"model": model},
@@ -132,7 +101,7 @@ def main() -> None:
     hparams["checkpointer"].recover_if_possible(min_key="frame_error")
     model.head.load_state_dict(brain.average.module.state_dict())
     folder = Path(hparams["output_folder"]) / "model"
-    model.eval().save_pretrained(folder)
+    model.eval().restricted_to(hparams["classes"]).save_pretrained(folder)
     print(f"wrote {folder}")
 
 

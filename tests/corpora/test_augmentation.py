@@ -1,0 +1,101 @@
+"""Augmentation: each change is as large as its setting says, and nothing else changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sed.corpora.augmentation import Augmentation
+
+RATE = 16_000
+NOTHING: dict[str, Any] = {"noise_probability": 0.0, "colour": 0.0, "telephone_probability": 0.0,
+                           "gain": (0.0, 0.0)}  # fmt: skip
+
+
+@pytest.fixture
+def speech(rng: np.random.Generator) -> np.ndarray:
+    """A second of something with power at all frequencies, of a length that is not padded."""
+    return (0.1 * rng.standard_normal(2**14)).astype(np.float32)
+
+
+def decibels(power: float) -> float:
+    return float(10 * np.log10(power))
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 3, 999, 2**14])
+def test_nothing_changes_unless_asked_for(
+    speech: np.ndarray, rng: np.random.Generator, num_samples: int
+) -> None:
+    found = Augmentation(**NOTHING)(speech[:num_samples], RATE, rng)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, speech[:num_samples], atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_recording_and_leaves_the_input(speech: np.ndarray) -> None:
+    before = speech.copy()
+    augment = Augmentation(speed=1.2)
+    one, other = (augment(speech, RATE, np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(speech, before)
+
+
+@pytest.mark.parametrize("num_samples", [300, RATE, 3 * RATE])
+def test_noise_stands_at_its_ratio_however_short_it_is(
+    speech: np.ndarray, rng: np.random.Generator, num_samples: int
+) -> None:
+    """A noise shorter than the recording is repeated."""
+    noise = (7 * rng.standard_normal(num_samples)).astype(np.float32)
+    augment = Augmentation(
+        **{**NOTHING, "noise_probability": 1.0}, noises=[noise], snr=(12.0, 12.0)
+    )
+    for _ in range(5):
+        added = augment(speech, RATE, rng) - speech
+        assert decibels(np.mean(speech**2) / np.mean(added**2)) == pytest.approx(12.0, abs=0.05)
+
+
+def test_a_telephone_leaves_its_band_alone(speech: np.ndarray, rng: np.random.Generator) -> None:
+    augment = Augmentation(**{**NOTHING, "telephone_probability": 1.0})
+    before, after = (np.fft.rfft(x) for x in (speech, augment(speech, RATE, rng)))
+    frequency = np.fft.rfftfreq(len(speech), 1 / RATE)
+    band = (frequency > 300) & (frequency < 3400)
+    np.testing.assert_allclose(after[band], before[band], atol=1e-2)
+    assert np.abs(after[~band]).max() < 1e-2
+
+
+def test_the_level_changes_within_its_range(speech: np.ndarray, rng: np.random.Generator) -> None:
+    augment = Augmentation(**{**NOTHING, "gain": (-10.0, 6.0)})
+    gains = [
+        decibels(np.mean(augment(speech, RATE, rng) ** 2) / np.mean(speech**2)) for _ in range(50)
+    ]
+    assert -10.01 < min(gains) < -8 and 4 < max(gains) < 6.01
+
+
+def test_colour_is_smooth_and_of_its_size(speech: np.ndarray, rng: np.random.Generator) -> None:
+    augment = Augmentation(**{**NOTHING, "colour": 3.0})
+    before = np.abs(np.fft.rfft(speech))[50:]
+    responses = []
+    for _ in range(40):
+        after = np.abs(np.fft.rfft(augment(speech, RATE, rng)))[50:]
+        response = 20 * np.log10(after / before)
+        assert np.abs(np.diff(response)).max() < 0.5  # dB from one Hz to the next
+        responses.append(response)
+    # between two points of the random response the deviation is smaller
+    assert 1.5 < np.std(responses) < 3.5
+
+
+def test_speed_changes_duration_and_pitch_together(rng: np.random.Generator) -> None:
+    tone = np.sin(2 * np.pi * 400 * np.arange(RATE) / RATE).astype(np.float32)
+    augment = Augmentation(**NOTHING, speed=1.25)
+    durations = []
+    for _ in range(20):
+        found = augment(tone, RATE, rng)
+        pitch = np.abs(np.fft.rfft(found)).argmax() * RATE / len(found)
+        assert pitch * len(found) == pytest.approx(400 * RATE, rel=0.01)
+        durations.append(len(found) / RATE)
+    assert 0.79 < min(durations) < 0.9 and 1.1 < max(durations) < 1.26
+
+
+def test_silence_stays_silent(rng: np.random.Generator) -> None:
+    assert not Augmentation(noise_probability=1.0)(np.zeros(RATE, np.float32), RATE, rng).any()

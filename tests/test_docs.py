@@ -1,0 +1,80 @@
+"""What the documentation says is what the package does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from sed.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[pytest.param]:
+    """Code blocks of a language in all pages, each named by page and line."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(rf"```{language}\n(.*?)```", text, flags=re.DOTALL):
+            line = text[: match.start()].count("\n") + 2
+            found.append(pytest.param(match[1], id=f"{page.name}:{line}"))
+    return found
+
+
+def scripts() -> list[pytest.param]:
+    """Python blocks that are no interactive sessions; those are doctests of their page."""
+    return [block for block in blocks("python") if not block.values[0].startswith(">>>")]
+
+
+@pytest.mark.parametrize("code", scripts())
+def test_python_examples_run(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every Python block of README and docs runs as it stands."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "<documentation>", "exec"), {})
+
+
+def command_lines() -> list[str]:
+    """Lines of shell blocks that call one of our commands."""
+    lines = [line for block in blocks("bash") for line in block.values[0].splitlines()]
+    calls = [part.strip() for line in lines for part in line.split("#")[0].split("|")]
+    return [call for call in calls if re.match(r"sed (diarize|score) ", call)]
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_shell_examples_use_options_that_exist(line: str) -> None:
+    """An option that was renamed must be renamed in the documentation too."""
+    _, word, *arguments = shlex.split(line)
+    command = typer.main.get_command(app).commands[word]
+    known = {option for parameter in command.params for option in parameter.opts}
+    used = {argument.split("=")[0] for argument in arguments if re.match(r"--?[a-z]", argument)}
+    assert used <= known
+
+
+def test_there_are_shell_examples() -> None:
+    """The test above would pass on pages without examples."""
+    assert len(command_lines()) >= 5
+
+
+def test_settings_example_is_accepted(tmp_path: Path) -> None:
+    """The TOML of the quickstart names options and fields that exist."""
+    import tomllib
+    from dataclasses import fields
+
+    from sed.decoding import Binarize, Decoding
+
+    [block] = blocks("toml")
+    settings = tomllib.loads(block.values[0])
+    command = typer.main.get_command(app).commands["diarize"]
+    options = {parameter.name.replace("_", "-") for parameter in command.params}
+    tables = {"decoding": Decoding, "speech": Binarize}
+    for key, value in settings.items():
+        if key in tables:
+            assert set(value) <= {field.name for field in fields(tables[key])}
+        else:
+            assert key in options

@@ -1,0 +1,56 @@
+"""Loss and errors: padding counts for nothing, a frame the same in any batch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+pytest.importorskip("speechbrain", reason="training needs the extra 'train'")
+
+from sed.training.brain import frame_errors, masked_cross_entropy  # noqa: E402
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_is_the_mean_over_true_frames(smoothing: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    lengths = [7, 2, 4]
+    logits = torch.randn(3, 7, 4, generator=generator)
+    targets = torch.randint(0, 4, (3, 7), generator=generator)
+    losses = []
+    for index, length in enumerate(lengths):
+        targets[index, length:] = -1
+        for frame in range(length):
+            scores = logits[index, frame].log_softmax(dim=0)
+            true = -scores[targets[index, frame]]
+            losses.append((1 - smoothing) * true - smoothing * scores.mean())
+    expected = torch.stack(losses).mean()
+    found = masked_cross_entropy(logits, targets, label_smoothing=smoothing)
+    torch.testing.assert_close(found, expected)
+    # whatever stands in the padding, and however much of it there is
+    logits[targets == -1] = 1e4
+    wider = masked_cross_entropy(
+        F.pad(logits, (0, 0, 0, 5)), F.pad(targets, (0, 5), value=-1), label_smoothing=smoothing
+    )
+    torch.testing.assert_close(wider, expected)
+
+
+def test_padding_has_no_gradient() -> None:
+    logits = torch.randn(1, 3, 2, requires_grad=True)
+    masked_cross_entropy(logits, torch.tensor([[0, 1, -1]])).backward()
+    assert logits.grad is not None
+    assert logits.grad[0, :2].all() and not logits.grad[0, 2].any()
+
+
+def test_errors_are_shares_of_each_recording() -> None:
+    logits = F.one_hot(torch.tensor([[0, 1, 2, 2], [1, 1, 0, 0]])).float()
+    targets = torch.tensor([[0, 1, 1, 1], [0, 1, -1, -1]])
+    assert frame_errors(logits, targets).tolist() == [0.5, 0.5]
+    assert frame_errors(logits[:1], targets[:1]).tolist() == [0.5]
+
+
+def test_a_random_guess_costs_the_logarithm_of_the_classes() -> None:
+    loss = masked_cross_entropy(torch.zeros(2, 5, 4), torch.zeros(2, 5, dtype=torch.long))
+    assert float(loss) == pytest.approx(math.log(4))
