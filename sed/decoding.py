@@ -201,9 +201,9 @@ class Decoding:
         )
         if not all(0.0 <= value <= 1.0 for value in thresholds):
             raise ValueError(f"a threshold lies between 0 and 1, not {self.threshold}")
-        durations = (self.smoothing_duration, self.min_duration_on, self.min_duration_off)
-        if not all(0.0 <= value < 3600.0 for value in (*durations, self.switch_penalty)):
-            raise ValueError(f"durations and penalties are not negative nor endless: {self}")
+        for name in ("smoothing_duration", "min_duration_on", "min_duration_off", "switch_penalty"):
+            if not 0.0 <= getattr(self, name) < 3600.0:
+                raise ValueError(f"{name} lies between 0 and 3600, not {getattr(self, name)}")
 
     def __call__(
         self, posteriors: SlidingWindowFeature, speech: Timeline, duration: float

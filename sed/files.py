@@ -36,7 +36,7 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
     >>> [file.name for file in (folder / "new").iterdir()], (folder / "new" / "a.txt").read_text()
     (['a.txt'], 'whole')
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # a link stays, what it points to is replaced
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it")
     if path.exists() and not path.is_file():

@@ -89,6 +89,9 @@ class EmotionModel(nn.Module):
         Arguments of :class:`~sed.frontends.MFCC`.
     normalization : float
         Seconds on each side over which features are normalised.
+    with_deviation : bool
+        Whether the network sees the features' deviation too, see
+        :class:`~sed.frontends.SlidingNormalization`.
     head : dict
         Arguments of :class:`~sed.heads.TIMNet` beyond the widths of input and output.
     window : float
@@ -113,12 +116,16 @@ class EmotionModel(nn.Module):
         normalization: float,
         head: dict[str, Any],
         window: float,
+        with_deviation: bool = False,
     ) -> None:
         super().__init__()
         self.frontend = MFCC(**frontend)
         grid = FrameGrid(self.frontend.sample_rate, self.frontend.hop)
-        self.normalization = SlidingNormalization(grid.frame(normalization))
-        self.head = TIMNet(self.frontend.num_features, len(classes), **head)
+        self.normalization = SlidingNormalization(
+            grid.frame(normalization), with_deviation=with_deviation
+        )
+        num_features = self.normalization.num_features(self.frontend.num_features)
+        self.head = TIMNet(num_features, len(classes), **head)
         self.specifications = Specifications(
             classes=tuple(classes),
             sample_rate=grid.sample_rate,
@@ -132,6 +139,7 @@ class EmotionModel(nn.Module):
             "normalization": normalization,
             "head": head,
             "window": window,
+            "with_deviation": with_deviation,
         }
 
     def features(self, waveform: Tensor) -> Tensor:

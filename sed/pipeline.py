@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pyannote.core import Annotation
 from sed.audio import Recording
 from sed.decoding import Binarize, Decoding
 from sed.inference import Inference
-from sed.model import EmotionModel, model_folder, read_config
+from sed.model import CONFIG, EmotionModel, model_folder, read_config
 from sed.segmentation import Segmentation
 from sed.vad import VAD, Silero
 
@@ -56,6 +56,16 @@ class Pipeline:
     decoding: Decoding = Decoding()
     front_end: Sequence[Callable[[Recording], Recording]] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse a threshold for an emotion that the model does not know."""
+        known = self.inference.model.specifications.classes
+        if isinstance(self.decoding.threshold, Mapping):
+            for emotion in self.decoding.threshold:
+                if emotion not in known:
+                    raise ValueError(
+                        f"a threshold for {emotion!r}; the model knows {', '.join(known)}"
+                    )
+
     @classmethod
     def from_pretrained(
         cls, name_or_path: str | Path = DEFAULT_MODEL, *, device: str = "cpu", **stages: Any
@@ -79,7 +89,10 @@ class Pipeline:
         """
         folder = model_folder(name_or_path)
         model = EmotionModel.from_pretrained(folder).to(device)
-        decoding = Decoding(**read_config(folder).get("decoding", {}))
+        try:
+            decoding = Decoding(**read_config(folder).get("decoding", {}))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{folder / CONFIG} describes no decoding: {error}") from None
         changes = stages.pop("decoding", {})
         if isinstance(changes, Decoding):
             decoding, changes = changes, {}

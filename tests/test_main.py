@@ -135,6 +135,7 @@ def test_a_reader_that_leaves_ends_the_stream_editor_without_a_word(ours: Path) 
         assert editor.wait(timeout=60) == -signal.SIGPIPE
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="not Linux: cannot be told")
 def test_the_locale_is_the_callers(ours: Path) -> None:
     """Python turns the C locale into UTF-8, in which a dot is a character, no byte."""
     path = os.environ["PATH"]

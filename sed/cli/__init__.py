@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-import typer
+import sys
+from typing import Any
 
+import typer
+from typer.core import TyperGroup
+
+from sed.cli.diarize import EPILOG as DIARIZE_EPILOG
 from sed.cli.diarize import diarize
+from sed.cli.errors import INTERRUPTED, WRONG_USE, report
+from sed.cli.score import EPILOG as SCORE_EPILOG
+from sed.cli.score import score
+
+# The base of all errors in how a command is written; typer has it from click, or from its own
+# copy of click, and exports only this child.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+class OneLineUsage(TyperGroup):
+    """Commands that answer wrong use with one line, as they do every other error."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command and leave with its exit code."""
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except _UsageError as error:
+            command = error.ctx.command_path if error.ctx else "sed"
+            message = " ".join(error.format_message().split()).rstrip(".")
+            report(f"{message[:1].lower()}{message[1:]}; see {command} --help")
+            code = WRONG_USE
+        except typer.Abort:  # Ctrl-C outside of a command's own work
+            code = INTERRUPTED
+        sys.exit(code)
+
 
 app = typer.Typer(
     name="sed",
+    cls=OneLineUsage,
     help="Speech emotion diarization: which emotion appears when in a recording.",
     epilog="Every other line is handed to the system's stream editor, so sed 's/a/b/' still works.",
-    no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -23,4 +53,5 @@ def _about() -> None:
     """Speech emotion diarization: which emotion appears when in a recording."""
 
 
-app.command()(diarize)
+app.command(epilog=DIARIZE_EPILOG)(diarize)
+app.command(epilog=SCORE_EPILOG)(score)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pyannote.core import Timeline
 
 from sed.audio import Recording
 from sed.cli.errors import EXPECTED, FAILED, describe, report
-from sed.cli.inputs import Input, find_inputs, spool_folder
+from sed.cli.inputs import STANDARD_INPUT, Input, find_inputs, spool_folder
 from sed.cli.outputs import Outputs
 from sed.cli.progress import DiarizationProgress
 from sed.decoding import Binarize
@@ -40,17 +40,13 @@ def load_pipeline(
     ValueError
         If the model, device, VAD or a setting does not exist.
     """
-    try:
-        binarize = Binarize(**speech)
-        return Pipeline.from_pretrained(
-            model,
-            device=choose_device(device),
-            vad=choose_vad(vad),
-            binarize=binarize,
-            decoding=decoding,
-        )
-    except TypeError as error:  # a dataclass without the field that a table of --config names
-        raise ValueError(f"unknown setting in [decoding] or [speech]: {error}") from None
+    return Pipeline.from_pretrained(
+        model,
+        device=choose_device(device),
+        vad=choose_vad(vad),
+        binarize=Binarize(**speech),
+        decoding=decoding,
+    )
 
 
 def choose_device(name: str) -> str:
@@ -70,17 +66,27 @@ def choose_device(name: str) -> str:
     }
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if available[device])
-    if not available.get(name.partition(":")[0], False):
+    kind, colon, index = name.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if not available.get(kind) or (colon and index not in map(str, range(count))):
         usable = ", ".join(device for device, there in available.items() if there)
         raise ValueError(f"--device {name} is not available here; choose auto or {usable}")
     return name
 
 
 def choose_vad(name: str) -> VAD:
-    """Detector of a name, or the regions of an RTTM or UEM file."""
-    if name not in VADS and Path(name).is_file():
-        return Oracle.from_file(name)
-    return vad_named(name)
+    """Detector of a name, or the regions of an RTTM or UEM file.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if name in VADS:
+        return vad_named(name)
+    if not Path(name).is_file():
+        raise ValueError(f"--vad takes {', '.join(VADS)} or an RTTM or UEM file, not {name!r}")
+    return Oracle.from_file(name)
 
 
 def diarize_all(pipeline: Pipeline, selection: Selection, outputs: Outputs, *, debug: bool) -> int:
@@ -96,38 +102,45 @@ def diarize_all(pipeline: Pipeline, selection: Selection, outputs: Outputs, *, d
     OSError
         If an output cannot be written.
     """
-    _print_log_lines()
-    only = list(selection.inputs)
-    single = len(only) == 1 and not Path(only[0]).is_dir()
     num_done = num_failed = 0
+
+    def failed(name: str, message: str) -> None:
+        nonlocal num_failed
+        report(message if message.startswith(name) else f"{name}: {message}", debug=debug)
+        num_failed += 1
+
     with (
+        _log_lines(quiet=outputs.quiet),
         spool_folder() as spool,
-        DiarizationProgress(1 if single else None, quiet=outputs.quiet) as progress,
+        DiarizationProgress(_count(selection.inputs), quiet=outputs.quiet) as progress,
     ):
-        for item in find_inputs(only, spool=spool):
-            progress.begin(item.path.name)
+        for item in find_inputs(selection.inputs, spool=spool, on_error=failed):
+            progress.begin(item.uri)
             try:
                 channels, speech = _diarize_one(pipeline, item, selection.channel, progress)
             except EXPECTED as error:
-                message = describe(error)
-                name = str(item.path)
-                report(message if name in message else f"{name}: {message}", debug=debug)
-                num_failed += 1
-                continue
-            with progress.paused():
-                outputs.add(channels, speech)
-            num_done += 1
+                failed(item.name, describe(error).replace(str(item.path), item.name))
+            else:
+                with progress.paused():
+                    outputs.add(channels, speech)
+                num_done += 1
             progress.end()
     if num_failed and not outputs.quiet and num_done + num_failed > 1:
-        print(f"sed: {num_failed} of {num_done + num_failed} recordings failed", file=sys.stderr)
+        report(f"{num_failed} of {num_done + num_failed} recordings failed")
     return FAILED if num_failed else 0
+
+
+def _count(inputs: Sequence[str]) -> int | None:
+    """Number of recordings, None where only walking through folders would tell."""
+    known = all(name == STANDARD_INPUT or Path(name).is_file() for name in inputs)
+    return len(inputs) if known else None
 
 
 def _diarize_one(
     pipeline: Pipeline, item: Input, channel: str, progress: DiarizationProgress
 ) -> tuple[list[AnnotatedRecording], list[Timeline]]:
     """Channels of one recording with their emotions, and the speech of each."""
-    number = int(channel) if channel.isdigit() else None
+    number = int(channel) if channel.isdecimal() else None
     recording = Recording.open(item.path, uri=item.uri, channel=number)
     sides = recording.split() if channel == "split" else (recording,)
     channels, speech = [], []
@@ -142,17 +155,30 @@ def _diarize_one(
         annotation = pipeline(side, hook=hook)
         channels.append(
             AnnotatedRecording(
-                annotation, duration=side.duration, channel=side.channel or 1, path=item.path
+                annotation,
+                duration=side.duration,
+                channel=side.channel or 1,
+                path=None if item.is_copy else item.path,
             )
         )
         speech.append(heard[0])
     return channels, speech
 
 
-def _print_log_lines() -> None:
-    """Show the package's log lines, such as a truncated file, as lines on standard error."""
-    logger = logging.getLogger("sed")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("sed: %(message)s"))
-        logger.addHandler(handler)
+@contextlib.contextmanager
+def _log_lines(*, quiet: bool) -> Iterator[None]:
+    """Show what the package logs, such as a truncated file, as lines on standard error."""
+    logger, handler = logging.getLogger("sed"), _Lines(logging.ERROR if quiet else logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    """Prints to whatever is standard error at that time: bars on a terminal stand aside."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        report(record.getMessage())

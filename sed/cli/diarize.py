@@ -7,8 +7,23 @@ from typing import Annotated
 
 import typer
 
-from sed.cli.errors import WRONG_USE, one_line_errors, report
+from sed.cli.errors import one_line_errors
 from sed.cli.settings import load_settings
+
+WRITE, SEGMENTS = "Results", "Segments (by default as suits the model)"
+"""Panels of the help."""
+
+EPILOG = """
+Exit status: 0 all well, 1 some recordings failed (the others are written), 2 wrong use.
+
+Examples:
+
+  sed diarize call.wav
+
+  sed diarize calls/ --channel split --out emotions/ --format json
+
+  ffmpeg -i talk.mkv -f wav - | sed diarize - --rttm -
+"""
 
 
 def diarize(
@@ -16,79 +31,122 @@ def diarize(
     inputs: Annotated[
         list[str],
         typer.Argument(
+            metavar="INPUT",
             help="Audio or video files, folders (searched recursively), globs, or - for "
             "standard input.",
             show_default=False,
         ),
     ],
     rttm: Annotated[
-        Path | None, typer.Option(help="Write RTTM of all recordings to this file; - to print it.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write RTTM of all recordings; - prints it.", rich_help_panel=WRITE
+        ),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(help="Write JSON of all recordings to this file; - to print it.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write JSON of all recordings; - prints it.", rich_help_panel=WRITE
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write one file per recording into this folder.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write one file per recording.", rich_help_panel=WRITE),
     ] = None,
-    format: Annotated[str, typer.Option(help="Format of the files in --out: rttm or json.")] = (
-        "rttm"
-    ),
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Format of the files in --out: rttm (default) or json.",
+            rich_help_panel=WRITE,
+        ),
+    ] = None,
     timeline: Annotated[
-        bool, typer.Option("--timeline", help="Print the timeline although files are written.")
+        bool,
+        typer.Option(
+            "--timeline",
+            help="Print the timeline although files are written.",
+            rich_help_panel=WRITE,
+        ),
     ] = False,
-    model: Annotated[str, typer.Option(help="Embedded model or a model's folder.")] = "timnet-mfcc",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            help="Print errors only: no timeline, no progress.",
+            rich_help_panel=WRITE,
+        ),
+    ] = False,
+    model: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Embedded model, or a model's folder."),
+    ] = "timnet-mfcc",
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps.")] = "auto",
     vad: Annotated[
         str,
-        typer.Option(help="What finds the speech: silero, energy, none, or an RTTM or UEM file."),
+        typer.Option(
+            metavar="NAME",
+            help="What finds the speech: silero, energy, none, or an RTTM or UEM file.",
+        ),
     ] = "silero",
     channel: Annotated[
         str,
-        typer.Option(help="mix, a channel's number, or split: each channel on its own."),
+        typer.Option(
+            metavar="WHICH", help="mix, a channel's number, or split: each channel on its own."
+        ),
     ] = "mix",
     smoothing: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME",
             help="Smooth the posteriors: none, mean, median or total-variation.",
-            show_default="the model's",
+            rich_help_panel=SEGMENTS,
         ),
     ] = None,
     min_duration: Annotated[
         float | None,
-        typer.Option(help="Seconds that an emotion lasts at least.", show_default="the model's"),
+        typer.Option(
+            metavar="SECONDS",
+            help="How long an emotion lasts at least.",
+            rich_help_panel=SEGMENTS,
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Emotions with a lower posterior count as neutral.", show_default="the model's"
+            metavar="PROBABILITY",
+            help="Emotions with a lower posterior count as neutral.",
+            rich_help_panel=SEGMENTS,
         ),
     ] = None,
     with_neutral: Annotated[
-        bool, typer.Option("--with-neutral", help="Write neutral stretches too; leaves no hole.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print errors only, no timeline, no progress.")
+        bool,
+        typer.Option(
+            "--with-neutral",
+            help="Write neutral stretches too, silence included: leaves no hole.",
+            rich_help_panel=SEGMENTS,
+        ),
     ] = False,
     config: Annotated[
         Path | None,
         typer.Option(
-            callback=load_settings, is_eager=True, help="TOML file of settings; options win."
+            metavar="FILE",
+            callback=load_settings,
+            is_eager=True,
+            help="TOML file of settings; options win.",
         ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
 ) -> None:
     """Find which emotion appears when, and write it as RTTM or JSON.
 
-    Prints a timeline where no file is asked for. Ends with 0 if all went well, 1 if some
-    recordings failed (the others are written), 2 if it was used wrongly.
-
-    Example: sed diarize call.wav --rttm call.rttm
+    Prints a timeline where no file is asked for.
     """
-    if channel not in ("mix", "split") and not (channel.isdigit() and int(channel) > 0):
-        report(f"--channel takes mix, split or a number from 1 on, not {channel!r}")
-        raise typer.Exit(WRONG_USE)
     with one_line_errors(debug=debug):
-        from sed.cli.batch import Outputs, Selection, diarize_all, load_pipeline
+        _check(channel=channel, min_duration=min_duration, format=format, out=out)
+        from sed.cli.batch import Selection, diarize_all, load_pipeline
+        from sed.cli.outputs import Outputs
 
         tables = context.obj or {}
         changes = {
@@ -98,7 +156,7 @@ def diarize(
             "with_neutral": with_neutral or None,
         }
         decoding = {key: value for key, value in changes.items() if value is not None}
-        outputs = Outputs(rttm, json, out, format, timeline=timeline, quiet=quiet)
+        outputs = Outputs(rttm, json, out, format or "rttm", timeline=timeline, quiet=quiet)
         with outputs:
             pipeline = load_pipeline(
                 model,
@@ -109,3 +167,23 @@ def diarize(
             )
             code = diarize_all(pipeline, Selection(inputs, channel), outputs, debug=debug)
     raise typer.Exit(code)
+
+
+def _check(
+    *, channel: str, min_duration: float | None, format: str | None, out: Path | None
+) -> None:
+    """Refuse what cannot be meant, before anything heavy is imported.
+
+    Raises
+    ------
+    ValueError
+        If an option has no such value or lacks the one it belongs to.
+    """
+    if channel not in ("mix", "split") and not (channel.isdecimal() and int(channel) > 0):
+        raise ValueError(f"--channel takes mix, split or a number from 1 on, not {channel!r}")
+    if min_duration is not None and not 0.0 <= min_duration < 3600.0:
+        raise ValueError(f"--min-duration takes 0 to 3600 seconds, not {min_duration}")
+    if format is not None and out is None:
+        raise ValueError(
+            f"--format is that of the files in --out; add --out FOLDER or write --{format} FILE"
+        )

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 
@@ -25,9 +26,12 @@ def describe(error: BaseException) -> str:
     >>> describe(FileNotFoundError(2, "No such file or directory", "call.wav"))
     'call.wav: no such file or directory'
     """
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fspath(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}"
-    return " ".join(str(error).split()) or type(error).__name__
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        message = error.strerror[0].lower() + error.strerror[1:]
+        if error.filename is not None:
+            message = f"{os.fspath(error.filename)}: {message}"
+    return " ".join(message.split()) or type(error).__name__
 
 
 def report(message: str, *, debug: bool = False) -> None:
@@ -35,6 +39,17 @@ def report(message: str, *, debug: bool = False) -> None:
     if debug:
         traceback.print_exc()
     print(f"sed: {message}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Name the file in a system's error that does not, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 @contextlib.contextmanager

@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sed.audio import find_recordings
+from sed.cli.errors import EXPECTED, describe
 from sed.labels import spelling_in_rttm
 
 STANDARD_INPUT = "-"
@@ -20,13 +21,21 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True)
 class Input:
-    """A file to diarize and the name of its recording."""
+    """A file to diarize, the name of its recording, and whether it is a copy of standard input."""
 
     path: Path
     uri: str
+    is_copy: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people know it as."""
+        return "standard input" if self.is_copy else str(self.path)
 
 
-def find_inputs(arguments: Iterable[str], *, spool: Path) -> Iterator[Input]:
+def find_inputs(
+    arguments: Iterable[str], *, spool: Path, on_error: Callable[[str, str], None]
+) -> Iterator[Input]:
     """Every recording that the arguments name, as a stream.
 
     A file is named by its stem, a file of a folder by its path in it without ending; where two
@@ -38,21 +47,27 @@ def find_inputs(arguments: Iterable[str], *, spool: Path) -> Iterator[Input]:
         Files, folders, globs, or ``-``.
     spool : Path
         Folder that standard input is copied to: most containers cannot be read from a pipe.
-
-    Raises
-    ------
-    ValueError
-        If a folder or glob holds no recording.
+    on_error : callable
+        ``on_error(argument, message)`` is told of an argument without recordings and of a folder
+        that must not be read; the other arguments still come.
     """
     taken: set[str] = set()
     for argument in arguments:
-        for path, name in _expand(argument, spool):
-            yield Input(path, _unique(name, path.suffix, taken))
+        try:
+            for path, name in _expand(argument, spool):
+                uri = _unique(name, path.suffix, taken)
+                yield Input(path, uri, is_copy=argument == STANDARD_INPUT)
+        except EXPECTED as error:
+            on_error(argument, describe(error))
 
 
 def _expand(argument: str, spool: Path) -> Iterator[tuple[Path, str]]:
     """Files of one argument, each with the name it would have if nothing else had it."""
+    if not argument:  # the current folder to Path, an unset variable to whoever wrote it
+        raise ValueError("an empty name is no file; name one, or . for this folder")
     if argument == STANDARD_INPUT:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise ValueError("- is standard input, but nothing comes in; pipe a recording into it")
         copy = spool / "stdin"
         with copy.open("wb") as stream:
             shutil.copyfileobj(sys.stdin.buffer, stream)

@@ -11,6 +11,8 @@ from types import TracebackType
 from pyannote.core import Timeline
 from rich.console import Console
 
+from sed.audio import is_audio
+from sed.cli.errors import naming
 from sed.formats import (
     FORMATS,
     AnnotatedRecording,
@@ -24,22 +26,31 @@ STANDARD_OUTPUT = Path("-")
 
 
 class _Printer:
-    """Prints recordings in a format to standard output as they come."""
+    """Prints recordings in a format to standard output as they come, and nothing without one."""
 
     def __init__(self, format: Format) -> None:
-        self._format, self._separator = format, ""
-        sys.stdout.write(format.header)
+        self._format, self._before = format, format.header
 
     def add(self, recording: AnnotatedRecording) -> None:
         """Print one recording."""
-        sys.stdout.write(self._separator + self._format.encode(recording))
+        sys.stdout.write(self._before + self._format.encode(recording))
         sys.stdout.flush()
-        self._separator = self._format.separator
+        self._before = self._format.separator
 
-    def close(self) -> None:
-        """Print what ends the format."""
-        sys.stdout.write(self._format.footer)
-        sys.stdout.flush()
+    def __enter__(self) -> _Printer:
+        """Begin; the first recording prints what begins the format."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Print what ends the format, unless the run broke off."""
+        if kind is None:
+            sys.stdout.write(self._format.footer)
+            sys.stdout.flush()
 
 
 class Outputs:
@@ -62,7 +73,7 @@ class Outputs:
     Raises
     ------
     ValueError
-        If the format is unknown or two outputs want standard output.
+        If the format is unknown, two outputs want the same place, or one that of an audio file.
     OSError
         If a file or folder cannot be written.
     """
@@ -78,15 +89,22 @@ class Outputs:
         quiet: bool,
     ) -> None:
         files = [path for path in (rttm, json) if path is not None]
-        if files.count(STANDARD_OUTPUT) > 1:
-            raise ValueError("--rttm - and --json - cannot both have standard output")
+        if len(set(files)) < len(files):
+            raise ValueError(f"--rttm and --json cannot both write {files[0]}; name two files")
+        for path in files:
+            if is_audio(path):  # most likely the recording itself, which would be lost
+                raise ValueError(f"{path} is named like a recording; name an .rttm or .json file")
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder} is no folder; name one for --out")
         self.quiet = quiet
         self._files = [(path, name) for path, name in ((rttm, "rttm"), (json, "json")) if path]
         self._folder, self._format = folder, format_named(format, "")
         prints = STANDARD_OUTPUT in files
-        self._timeline = not quiet and not prints and (timeline or not (files or folder))
-        self._console = Console()
-        self._writers: list[AnnotationWriter | _Printer] = []
+        if prints and sys.stdout is None:
+            raise ValueError("- is standard output, but that is closed; name a file")
+        self._timeline = not quiet and (timeline or not (files or folder))
+        self._console = Console(stderr=prints)
+        self._writers: list[tuple[Path, AnnotationWriter | _Printer]] = []
         self._stack = ExitStack()
         self._num_recordings = 0
 
@@ -94,12 +112,12 @@ class Outputs:
         """Open the files and try the folder."""
         with ExitStack() as stack:
             for path, name in self._files:
+                stack.enter_context(naming(path))
                 if path == STANDARD_OUTPUT:
-                    printer = _Printer(FORMATS[name])
-                    stack.callback(printer.close)
-                    self._writers.append(printer)
+                    self._writers.append((path, stack.enter_context(_Printer(FORMATS[name]))))
                 else:
-                    self._writers.append(stack.enter_context(AnnotationWriter(path, format=name)))
+                    writer = stack.enter_context(AnnotationWriter(path, format=name))
+                    self._writers.append((path, writer))
             if self._folder is not None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 tempfile.TemporaryFile(dir=self._folder).close()
@@ -128,11 +146,13 @@ class Outputs:
         """
         self._num_recordings += 1
         for channel in channels:
-            for writer in self._writers:
-                writer.add(channel)
+            for path, writer in self._writers:
+                with naming(path):
+                    writer.add(channel)
         if self._folder is not None:
-            name = channels[0].uri + self._format.suffixes[0]
-            write(self._folder / name, channels, format=self._format.name)
+            path = self._folder / (channels[0].uri + self._format.suffixes[0])
+            with naming(path):
+                write(path, channels, format=self._format.name)
         if self._timeline:
             from sed.cli.timeline import print_timeline
 

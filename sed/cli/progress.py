@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -27,13 +28,13 @@ class DiarizationProgress:
     def __init__(self, num_recordings: int | None, *, quiet: bool) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # a name may hold brackets
             BarColumn(),
             TextColumn("{task.fields[done]}"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=quiet or not console.is_terminal,
+            disable=quiet or not sys.stderr.isatty(),  # whatever FORCE_COLOR says
         )
         self._batch: TaskID | None = None
         if num_recordings != 1:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import tomllib
+import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ from sed.cli.errors import WRONG_USE, describe, report
 
 TABLES = ("decoding", "speech")
 """Tables that go to the dataclasses of the same stage, beside the options of the command."""
+
+_KINDS = {bool: "true or false", float: "a number", str: "a text in quotes"}
 
 
 def load_settings(
@@ -31,39 +37,83 @@ def load_settings(
         return None
     try:
         content = tomllib.loads(value.read_text(encoding="utf-8"))
-        defaults = _defaults(content, context.command, value)
-    except (OSError, ValueError) as error:  # TOMLDecodeError is a ValueError
-        prefix = "" if isinstance(error, OSError) or str(value) in str(error) else f"{value}: "
-        report(prefix + describe(error))
+        tables = {name: content.pop(name) for name in TABLES if name in content}
+        defaults = _options(content, context.command)
+        _check_tables(tables)
+    except OSError as error:
+        report(describe(error))
+        raise typer.Exit(WRONG_USE) from None
+    except ValueError as error:  # TOMLDecodeError is one
+        report(f"{value}: {describe(error)}")
         raise typer.Exit(WRONG_USE) from None
     context.default_map = {**(context.default_map or {}), **defaults}
-    context.obj = {table: content.get(table, {}) for table in TABLES}
+    context.obj = tables
     return value
 
 
-def _defaults(content: dict[str, Any], command: Any, path: Path) -> dict[str, Any]:
-    """Options among the settings, by their Python names.
+def _options(content: Mapping[str, Any], command: Any) -> dict[str, Any]:
+    """Settings of options, by their Python names.
 
     Raises
     ------
     ValueError
-        If a key is no option and no table.
+        If a key is no option or its value of another type.
     """
     options = {
-        name.removeprefix("--"): parameter.name
-        for parameter in command.params
-        for name in parameter.opts
-        if name.startswith("--")
+        name.removeprefix("--"): option.name
+        for option in command.params
+        for name in option.opts
+        if name.startswith("--") and option.name != "config"
     }
+    hints = typing.get_type_hints(inspect.unwrap(command.callback))
     defaults = {}
     for key, value in content.items():
-        if key in TABLES:
-            if not isinstance(value, dict):
-                raise ValueError(f"{path}: [{key}] must be a table")
-            continue
         name = options.get(key.replace("_", "-"))
         if name is None:
             known = ", ".join([*sorted(options), *(f"[{table}]" for table in TABLES)])
-            raise ValueError(f"{path}: unknown setting {key!r}; known are {known}")
+            raise ValueError(f"unknown setting {key!r}; known are {known}")
+        accepted = typing.get_args(hints[name]) or (hints[name],)  # of float | None: both
+        _check_kind(key, value, next((kind for kind in (bool, float) if kind in accepted), str))
         defaults[name] = value
     return defaults
+
+
+def _check_tables(tables: Mapping[str, Any]) -> None:
+    """Refuse what the stages do not know.
+
+    Raises
+    ------
+    ValueError
+        If a table is none, or a key or value of it is none of its stage's.
+    """
+    from sed.decoding import Binarize, Decoding
+
+    stages = {"decoding": Decoding, "speech": Binarize}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ValueError(f"{name} must be a table; write [{name}] and its settings below")
+        fields = {field.name: field.default for field in dataclasses.fields(stages[name])}
+        for key, value in table.items():
+            if key not in fields:
+                raise ValueError(
+                    f"unknown setting {key!r} in [{name}]; known are {', '.join(fields)}"
+                )
+            if key == "threshold" and isinstance(value, dict):  # one for each emotion
+                for emotion, number in value.items():
+                    _check_kind(f"{name}.threshold.{emotion}", number, float)
+            else:
+                _check_kind(f"{name}.{key}", value, type(fields[key]))
+        stages[name](**table)  # refuses values that make no sense
+
+
+def _check_kind(key: str, value: object, kind: type) -> None:
+    """Refuse a value of another type; a whole number is a number too.
+
+    Raises
+    ------
+    ValueError
+        If it is one.
+    """
+    fits = isinstance(value, kind) or (kind is float and type(value) is int)
+    if not fits:
+        raise ValueError(f"{key} is {value!r}, but must be {_KINDS[kind]}")

@@ -1,4 +1,7 @@
-"""A diarization as a picture of characters: coloured bars over time, then the segments."""
+"""A diarization as a picture of characters: bars over time, then the segments.
+
+Emotions are told apart by colour, or by letters where there is none (a file, ``NO_COLOR``).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable
 
 from pyannote.core import Annotation, Segment, Timeline
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +18,8 @@ from sed.labels import NEUTRAL, confidence_of
 
 MAX_ROWS, MAX_SEGMENTS = 12, 40
 MIN_SECONDS_PER_ROW = 30.0
+INDENT = 10
+"""Columns before a bar, for its time."""
 
 
 def clock(seconds: float) -> str:
@@ -32,7 +38,13 @@ def clock(seconds: float) -> str:
 
 
 def render(
-    annotation: Annotation, speech: Timeline, duration: float, *, title: str, width: int
+    annotation: Annotation,
+    speech: Timeline,
+    duration: float,
+    *,
+    title: str,
+    width: int,
+    coloured: bool = True,
 ) -> RenderableType:
     """Timeline, shares and segments of one recording.
 
@@ -52,54 +64,69 @@ def render(
     title : str
     width : int
         Columns of the terminal.
+    coloured : bool
+        Whether colours tell emotions apart, or letters.
     """
+    marks = _marks(annotation, coloured)
     parts: list[RenderableType] = [Text.assemble((title, "bold"), f"  {clock(duration)}")]
-    bar_width = max(10, width - 22)
+    bar_width = max(10, width - 2 * INDENT - 2)
     num_rows = max(1, min(MAX_ROWS, round(duration / MIN_SECONDS_PER_ROW)))
     span = duration / num_rows
     for row in range(num_rows):
         start = row * span
-        bar = _bar(annotation, speech, start, span, bar_width)
-        parts.append(Text.assemble(f"{clock(start):>9} ", bar, f" {clock(start + span)}"))
-    parts.append(_shares(annotation, speech, duration))
+        bar = _bar(annotation, speech, Segment(start, start + span), bar_width, marks)
+        onset, offset = clock(start), clock(start + span)
+        parts.append(Text.assemble(f"{onset:>{INDENT - 1}} ", bar, f" {offset}"))
+    parts.append(_shares(annotation, speech, duration, marks))
     if len(annotation):
-        parts.append(_segments(annotation))
+        parts.append(Padding(_segments(annotation), (0, 0, 0, INDENT), expand=False))
     return Group(*parts)
 
 
-def _bar(annotation: Annotation, speech: Timeline, start: float, span: float, width: int) -> Text:
+def _marks(annotation: Annotation, coloured: bool) -> dict[str, str]:
+    """Character of each emotion: a block to colour, or the first letter that no other has."""
+    marks = {NEUTRAL: "─"}
+    for label in annotation.labels():
+        letters = (letter for letter in label if letter not in marks.values())
+        marks.setdefault(str(label), "█" if coloured else next(letters, "?"))
+    return marks
+
+
+def _bar(
+    annotation: Annotation, speech: Timeline, row: Segment, width: int, marks: dict[str, str]
+) -> Text:
     """One row: the emotion in the middle of each column, else speech, else silence."""
     text = Text()
-    cell = span / width
-    rows = [
+    cell = row.duration / width
+    emotional = [
         (segment, str(label))
-        for segment, _, label in annotation.crop(Segment(start, start + span)).itertracks(
-            yield_label=True
-        )
+        for segment, _, label in annotation.crop(row).itertracks(yield_label=True)
         if label != NEUTRAL
     ]
-    stretches = list(speech.crop(Segment(start, start + span)))
+    stretches = list(speech.crop(row))
     for column in range(width):
-        middle = start + (column + 0.5) * cell
-        label = next((name for segment, name in rows if segment.overlaps(middle)), None)
+        middle = row.start + (column + 0.5) * cell
+        label = next((name for segment, name in emotional if segment.overlaps(middle)), None)
         if label is not None:
-            text.append("█", style=colour(label))
+            text.append(marks[label], style=colour(label))
         elif any(segment.overlaps(middle) for segment in stretches):
-            text.append("─", style=colour(NEUTRAL))
+            text.append(marks[NEUTRAL], style=colour(NEUTRAL))
         else:
             text.append(" ")
     return text
 
 
-def _shares(annotation: Annotation, speech: Timeline, duration: float) -> Text:
+def _shares(
+    annotation: Annotation, speech: Timeline, duration: float, marks: dict[str, str]
+) -> Text:
     """How much of the recording is speech, and each emotion."""
-    text = Text("          ")
+    text = Text(" " * INDENT)
     items: Iterable[tuple[str, float]] = [("speech", speech.support().duration())] + [
         (str(label), seconds) for label, seconds in annotation.chart()
     ]
     for name, seconds in items:
         style = colour(NEUTRAL if name == "speech" else name)
-        text.append("─ " if name in ("speech", NEUTRAL) else "█ ", style=style)
+        text.append(marks.get(name, marks[NEUTRAL]) + " ", style=style)
         text.append(f"{name} {100 * seconds / duration:.0f} %   ")
     if len(annotation) == 0:
         text.append("no emotion found" if len(speech) else "no speech found", style="italic")
@@ -109,7 +136,7 @@ def _shares(annotation: Annotation, speech: Timeline, duration: float) -> Text:
 def _segments(annotation: Annotation) -> Table:
     """Table of the segments, the first ones where there are many."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("         onset", justify="right")
+    table.add_column("onset", justify="right")
     table.add_column("offset", justify="right")
     table.add_column("emotion")
     table.add_column("confidence", justify="right")
@@ -130,5 +157,10 @@ def _segments(annotation: Annotation) -> Table:
 def print_timeline(
     console: Console, annotation: Annotation, speech: Timeline, duration: float, *, title: str
 ) -> None:
-    """Print the timeline of one recording."""
-    console.print(render(annotation, speech, duration, title=title, width=console.width))
+    """Print the timeline of one recording, and an empty line after it."""
+    # The eight standard colours are too few: angry and happy would be one.
+    coloured = console.color_system not in (None, "standard") and not console.no_color
+    console.print(
+        render(annotation, speech, duration, title=title, width=console.width, coloured=coloured)
+    )
+    console.print()

@@ -301,7 +301,7 @@ def test_scoring_imports_nothing_heavy(corpus):
         "from sed.cli.score import score\n"
         "app = typer.Typer(); app.command()(score)\n"
         "app(sys.argv[1:], standalone_mode=False)\n"
-        "heavy = {'torch', 'scipy', 'pandas', 'sklearn', 'matplotlib', 'av', 'soundfile',\n"
+        "heavy = {'torch', 'scipy', 'pandas', 'sklearn', 'av', 'soundfile',\n"
         "         'speechbrain', 'transformers', 'silero_vad'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
