@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from sed.files import whole_file
@@ -168,36 +167,6 @@ class EmotionModel(nn.Module):
             Sums to one over the classes.
         """
         return self.head(self.features(waveform)).softmax(dim=-1)
-
-    def restricted_to(self, classes: list[str] | tuple[str, ...]) -> EmotionModel:
-        """The same model, asked about some of its emotions only.
-
-        Parameters
-        ----------
-        classes : sequence of str
-            Neutral among them, in the order of the new output.
-
-        Returns
-        -------
-        EmotionModel
-            Its posteriors are those of this model given that one of `classes` is right.
-
-        Raises
-        ------
-        ValueError
-            If this model does not know one of them.
-        """
-        known = self.specifications.classes
-        unknown = [name for name in classes if name not in known]
-        if unknown:
-            raise ValueError(f"the model knows {', '.join(known)}, not {', '.join(unknown)}")
-        model = EmotionModel(**{**self.config, "classes": list(classes)})
-        rows = torch.tensor([known.index(name) for name in classes])
-        weights = self.state_dict()
-        for name in ("head.classify.weight", "head.classify.bias"):
-            weights[name] = weights[name][rows]
-        model.load_state_dict(weights)
-        return model.train(self.training)
 
     def save_pretrained(
         self, folder: str | Path, *, decoding: dict[str, Any] | None = None

@@ -200,3 +200,14 @@ def test_silence_is_only_centred() -> None:
 def test_a_context_of_no_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="context of 0 frames"):
         SlidingNormalization(0)
+
+
+def test_the_deviation_follows_the_normalised_features(rng: np.random.Generator) -> None:
+    """Its logarithm, over the same context, and no level or microphone moves it."""
+    features = (rng.normal(size=(1, 60, 3)) * [2.0, 8.0, 30.0]).astype(np.float32)
+    plain = SlidingNormalization(100)(torch.from_numpy(features))
+    both = SlidingNormalization(100, with_deviation=True)(torch.from_numpy(features + 50.0))
+    assert both.shape == (1, 60, 6) and SlidingNormalization(1).num_features(3) == 3
+    np.testing.assert_allclose(both[..., :3], plain, atol=1e-4)
+    expected = np.log(features[0].astype(float).std(axis=0)) - 2.0
+    np.testing.assert_allclose(both[0, 30, 3:], expected, atol=1e-4)

@@ -248,21 +248,6 @@ def test_a_window_with_its_context_has_the_posteriors_of_the_whole(model: Emotio
 
 
 @torch.no_grad()
-def test_a_restricted_model_gives_the_posteriors_given_its_classes(model: EmotionModel) -> None:
-    waveform = 0.1 * torch.randn(1, 8_000)
-    both = model.restricted_to(["sad", "neutral"])
-    assert both.specifications.classes == ("sad", "neutral") and both.specifications.neutral == 1
-    expected = model(waveform)[..., [2, 0]]
-    expected /= expected.sum(dim=-1, keepdim=True)
-    torch.testing.assert_close(both(waveform), expected)
-    assert model(waveform).shape[-1] == 4  # the model itself is as before
-
-
-def test_a_model_cannot_be_restricted_to_what_it_does_not_know(model: EmotionModel) -> None:
-    with pytest.raises(ValueError, match="neutral, happy, sad, angry, not bored"):
-        model.restricted_to(["neutral", "bored"])
-
-
 def test_specifications_take_aliases_and_know_their_grid() -> None:
     specifications = Specifications(("anger", "N"), 16_000, 320, context=3, window=10.0)
     assert specifications.classes == ("angry", "neutral") and specifications.neutral == 1

@@ -77,8 +77,7 @@ class EmotionBrain(sb.Brain):
         """Loss of a batch, and its errors where it is only judged."""
         targets = batch.targets.to(self.device)
         if stage != Stage.TRAIN:
-            judged = predictions[..., : self.hparams.num_judged]
-            self.errors.append(frame_errors(judged, targets))
+            self.errors.append(frame_errors(predictions, targets))
         smoothing = self.hparams.label_smoothing if stage == Stage.TRAIN else 0.0
         return masked_cross_entropy(predictions, targets, label_smoothing=smoothing)
 

@@ -8,7 +8,7 @@ Run it again to go on after an interruption.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import speechbrain as sb
@@ -18,30 +18,36 @@ from hyperpyyaml import load_hyperpyyaml
 from torch.utils.data import DataLoader
 
 from sed.audio import Recording, find_recordings
-from sed.corpora.simulation import Clip, Simulation
+from sed.corpora.augmentation import Augmentation
+from sed.corpora.simulation import FOUR_SEQUENCES, Clip, Simulation
 from sed.training.brain import EmotionBrain
 from sed.training.data import EpochSampler, Example, SimulatedExamples
 
 
-def examples(hparams: dict, clips: Iterable[Clip], **options) -> SimulatedExamples:
+def examples(
+    hparams: dict,
+    clips: Iterable[Clip],
+    *,
+    sequences: Mapping[str, float] = FOUR_SEQUENCES,
+    augmentation: Augmentation | None = None,
+) -> SimulatedExamples:
     """Examples drawn from clips, on the model's own features and frame grid."""
     model = hparams["model"]
-    sequences = options.pop("sequences", None)
-    simulation = Simulation(
-        clips,
-        classes=options.pop("among", hparams["classes"]),
-        sample_rate=hparams["sample_rate"],
-        **({"sequences": sequences} if sequences else {}),
-    )
     return SimulatedExamples(
-        simulation,
+        Simulation(
+            clips,
+            classes=hparams["classes"],
+            sample_rate=hparams["sample_rate"],
+            sequences=sequences,
+        ),
         frontend=model.frontend,
         normalization=model.normalization,
         grid=model.specifications.grid,
         classes=model.specifications.classes,
         neutral=model.specifications.neutral,
         seed=hparams["seed"],
-        **options,
+        augmentation=augmentation,
+        tempo=hparams["tempo"],
     )
 
 
@@ -54,10 +60,8 @@ def loaders(hparams: dict, clips: dict[str, list[Clip]]) -> tuple[DataLoader, Da
     train = examples(
         hparams,
         clips["train"],
-        among=hparams["model"].specifications.classes,
         sequences=hparams["train_sequences"],
         augmentation=hparams["augmentation"](noises),
-        tempo=hparams["tempo"],
     )
     valid = examples(hparams, clips["valid"])
     fixed = [
@@ -65,14 +69,13 @@ def loaders(hparams: dict, clips: dict[str, list[Clip]]) -> tuple[DataLoader, Da
         for recording in valid.simulation.draw_set(hparams["num_valid"], hparams["seed"])
     ]
     hparams["sampler"] = EpochSampler(hparams["steps_per_epoch"] * hparams["batch_size"])
-    workers = hparams["num_workers"]
     return (
         DataLoader(
             train,
             batch_size=hparams["batch_size"],
             sampler=hparams["sampler"],
             collate_fn=Example.batch,
-            num_workers=workers,
+            num_workers=hparams["num_workers"],
             worker_init_fn=lambda worker: torch.set_num_threads(1),
         ),
         DataLoader(fixed, batch_size=hparams["batch_size"], collate_fn=Example.batch),
@@ -86,8 +89,7 @@ def main() -> None:
         hparams = load_hyperpyyaml(stream, overrides)
     sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
     model = hparams["model"]
-    hparams["num_judged"] = len(hparams["classes"])
-    clips = read_clips(hparams, model.specifications.classes, ["train", "valid"])
+    clips = read_clips(hparams, hparams["classes"], ["train", "valid"])
     train, valid = loaders(hparams, clips)
     brain = EmotionBrain(
         modules={"model": model},
@@ -101,7 +103,7 @@ def main() -> None:
     hparams["checkpointer"].recover_if_possible(min_key="frame_error")
     model.head.load_state_dict(brain.average.module.state_dict())
     folder = Path(hparams["output_folder"]) / "model"
-    model.eval().restricted_to(hparams["classes"]).save_pretrained(folder)
+    model.eval().save_pretrained(folder, decoding=hparams["decoding"])
     print(f"wrote {folder}")
 
 
