@@ -123,6 +123,8 @@ def diarize_all(pipeline: Pipeline, selection: Selection, outputs: Outputs, *, d
             else:
                 with progress.paused():
                     outputs.add(channels, speech)
+                    if not (any(speech) or outputs.timeline or outputs.quiet):
+                        report(f"{item.name}: no speech found")
                 num_done += 1
             progress.end()
     if num_failed and not outputs.quiet and num_done + num_failed > 1:

@@ -102,7 +102,7 @@ class Outputs:
         prints = STANDARD_OUTPUT in files
         if prints and sys.stdout is None:
             raise ValueError("- is standard output, but that is closed; name a file")
-        self._timeline = not quiet and (timeline or not (files or folder))
+        self.timeline = not quiet and (timeline or not (files or folder))
         self._console = Console(stderr=prints)
         self._writers: list[tuple[Path, AnnotationWriter | _Printer]] = []
         self._stack = ExitStack()
@@ -153,7 +153,7 @@ class Outputs:
             path = self._folder / (channels[0].uri + self._format.suffixes[0])
             with naming(path):
                 write(path, channels, format=self._format.name)
-        if self._timeline:
+        if self.timeline:
             from sed.cli.timeline import print_timeline
 
             for channel, stretches in zip(channels, speech, strict=True):

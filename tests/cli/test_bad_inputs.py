@@ -78,7 +78,9 @@ def test_what_is_only_odd_is_diarized(
     values, sample_rate, options = GOOD[kind]
     path = write_wav(tmp_path / f"{kind}.wav", values, sample_rate, **options)
     outcome = diarize(path, "--vad", vad, "--out", tmp_path / "out", "--format", "json")
-    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    silent = vad == "silero" or kind == "one-sample"
+    note = f"sed: {path}: no speech found\n" if silent else ""
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", note)
     [written] = (tmp_path / "out").iterdir()
     [recording] = read(written)
     assert recording.uri == "_".join(kind.split())
