@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from pyannote.core import Annotation, Segment, SlidingWindowFeature, Timeline
 
+from sed.best_paths import single_event_path, viterbi_path
 from sed.frames import FrameGrid, covered
 from sed.labels import NEUTRAL, Emotion
-from sed.paths import single_event_path, viterbi_path
 from sed.smoothing import SMOOTHINGS
 
 

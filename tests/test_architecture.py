@@ -23,7 +23,7 @@ MAX_LINES = 400
 
 RANKS = [
     {"frames", "labels", "files"},
-    {"resampling", "formats", "smoothing", "paths", "colours", "heads", "frontends"},
+    {"resampling", "formats", "smoothing", "best_paths", "colours", "heads", "frontends"},
     {"decoders", "decoding", "scoring"},
     {"audio"},
     {"silero", "oracle", "segmentation"},
@@ -56,7 +56,16 @@ NEVER = {
 }
 """Packages that only these rooms know."""
 
-NO_TORCH = {"frames", "labels", "files", "formats", "decoding", "smoothing", "paths", "scoring"}
+NO_TORCH = {
+    "frames",
+    "labels",
+    "files",
+    "formats",
+    "decoding",
+    "smoothing",
+    "best_paths",
+    "scoring",
+}
 """Rooms that know nothing of torch, so that `sed score` and the readers of files start at once."""
 
 LAZY_TORCH = NO_TORCH | {"audio", "resampling", "decoders", "oracle", "colours", "__init__"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sed.paths import single_event_path, viterbi_path
+from sed.best_paths import single_event_path, viterbi_path
 
 SCORES = st.tuples(st.integers(1, 7), st.integers(1, 3)).flatmap(
     lambda shape: arrays(float, shape, elements=st.integers(-16, 0).map(lambda n: n / 4))
