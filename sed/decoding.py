@@ -160,6 +160,9 @@ class Decoding:
     smoothing_duration : float
         Seconds under the smoothing window; total variation takes it as the stretch that a change
         of posterior must last to survive.
+    neutral_weight : float
+        Factor on neutral's posterior, the others shrinking in turn. The recordings that models
+        learn from hold more emotion than most calls do; above 1 it corrects that prior.
     threshold : float or mapping of str to float
         Emotions with a lower posterior fall back to neutral; one number for all or one for each.
     switch_penalty : float
@@ -182,6 +185,7 @@ class Decoding:
     path: Literal["argmax", "viterbi", "single-event"] = "viterbi"
     smoothing: Literal["none", "mean", "median", "total-variation"] = "none"
     smoothing_duration: float = 0.5
+    neutral_weight: float = 1.0
     threshold: float | Mapping[str, float] = 0.0
     switch_penalty: float = 2.0
     min_duration_on: float = 0.5
@@ -204,6 +208,8 @@ class Decoding:
         for name in ("smoothing_duration", "min_duration_on", "min_duration_off", "switch_penalty"):
             if not 0.0 <= getattr(self, name) < 3600.0:
                 raise ValueError(f"{name} lies between 0 and 3600, not {getattr(self, name)}")
+        if not 0.0 < self.neutral_weight < float("inf"):
+            raise ValueError(f"neutral_weight is above 0 and finite, not {self.neutral_weight}")
 
     def __call__(
         self, posteriors: SlidingWindowFeature, speech: Timeline, duration: float
@@ -243,6 +249,8 @@ class Decoding:
         """Class of every frame of speech."""
         window = max(1, round(self.smoothing_duration / step))
         smooth = SMOOTHINGS[self.smoothing](posteriors, window)
+        smooth = smooth * np.where(np.arange(len(labels)) == neutral, self.neutral_weight, 1.0)
+        smooth /= np.maximum(smooth.sum(axis=1, keepdims=True), 1e-12)
         min_frames = max(1, round(self.min_duration_on / step))
         if self.path == "argmax":
             classes = smooth.argmax(axis=1)

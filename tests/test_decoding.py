@@ -288,10 +288,10 @@ def test_smoothing_removes_what_is_shorter_than_its_window() -> None:
         ({"threshold": 1.5}, "threshold lies between 0 and 1, not 1.5"),
         ({"threshold": {"happy": -0.5}}, "threshold lies between 0 and 1"),
         ({"threshold": float("nan")}, "threshold lies between 0 and 1"),
-        ({"min_duration_on": -0.5}, "not negative nor endless"),
-        ({"min_duration_off": float("inf")}, "not negative nor endless"),
-        ({"smoothing_duration": float("nan")}, "not negative nor endless"),
-        ({"switch_penalty": -1.0}, "not negative nor endless"),
+        ({"min_duration_on": -0.5}, "lies between 0 and 3600"),
+        ({"min_duration_off": float("inf")}, "lies between 0 and 3600"),
+        ({"smoothing_duration": float("nan")}, "lies between 0 and 3600"),
+        ({"switch_penalty": -1.0}, "lies between 0 and 3600"),
     ],
 )
 def test_settings_without_meaning_are_refused(settings: dict[str, Any], complaint: str) -> None:
@@ -308,3 +308,21 @@ def test_posteriors_without_neutral_are_refused() -> None:
     feature = GRID.feature(np.ones((3, 1)), ["happy"])
     with pytest.raises(ValueError, match="'neutral' class; they have happy"):
         Decoding()(feature, Timeline(), 0.3)
+
+
+def test_the_weight_of_neutral_corrects_the_prior() -> None:
+    """A frame of 0.3 neutral and 0.6 happy is happy up to a weight of 2."""
+    posteriors = FrameGrid(100, 1).feature(
+        np.tile([0.3, 0.6, 0.1], (50, 1)), ["neutral", "happy", "sad"]
+    )
+    speech = Timeline([Segment(0, 0.5)])
+    settings = {"path": "argmax", "min_duration_on": 0.0, "min_duration_off": 0.0}
+    for weight, emotions in ((1.9, ["happy"]), (2.1, [])):
+        decoded = Decoding(neutral_weight=weight, **settings)(posteriors, speech, 0.5)
+        assert decoded.labels() == emotions
+    [(_, _, emotion)] = Decoding(neutral_weight=1.5, **settings)(
+        posteriors, speech, 0.5
+    ).itertracks(yield_label=True)
+    assert emotion.confidence == pytest.approx(0.6)  # the posterior itself, not the weighted one
+    with pytest.raises(ValueError, match="neutral_weight is above 0"):
+        Decoding(neutral_weight=0.0)
