@@ -44,33 +44,34 @@ def viterbi_path(scores: np.ndarray, min_frames: int, switch_penalty: float) -> 
     num_frames, num_classes = scores.shape
     if num_frames == 0:
         return np.zeros(0, dtype=int)
-    sums = np.concatenate((np.zeros((1, num_classes)), np.cumsum(scores, axis=0, dtype=float)))
-    worth = np.full((num_frames + 1, num_classes), -np.inf)  # W, at frame boundaries
-    entered = np.zeros((num_frames + 1, num_classes), dtype=int)  # boundary of the last change
-    before = np.zeros((num_frames + 1, num_classes), dtype=int)  # class before it
-    best = np.zeros(num_frames + 1, dtype=int)
-    value = np.full(num_frames + 1, -np.inf)
-    # Every path starts at boundary 0, in any class and for free.
-    worth[0], best[0], value[0] = 0.0, -1, 0.0
+    # For the way back: where the stretch that a path is in began, and the class before it.
+    entered = np.zeros((num_frames + 1, num_classes), dtype=np.int32)
+    before = np.full((num_frames + 1, num_classes), -1, dtype=np.int8)
+    # Of S, W and the best totals only the block of boundaries before the current one is needed.
+    sums = np.zeros((1, num_classes))
+    worth = np.zeros((1, num_classes))  # every path starts at boundary 0, in any class, for free
+    value, best = np.full(1, -np.inf), np.full(1, -1)  # the start is no change
     for first in range(1, num_frames + 1, min_frames):
-        block = np.arange(first, min(first + min_frames, num_frames + 1))
-        origin = np.maximum(block - min_frames, 0)
-        change = value[origin][:, None] - sums[origin] - switch_penalty
-        change[origin == 0] = -np.inf  # the start is no change
-        candidates = np.vstack((worth[first - 1], change))
+        end = min(first + min_frames, num_frames + 1)
+        size = end - first
+        sums_now = sums[-1] + np.cumsum(scores[first - 1 : end - 1], axis=0, dtype=float)
+        change = np.full((size, num_classes), -np.inf)
+        if first > 1:
+            change = value[:size, None] - sums[:size] - switch_penalty
+        candidates = np.vstack((worth[-1], change))
         running = np.maximum.accumulate(candidates, axis=0)
-        raised = np.where(candidates == running, np.arange(len(candidates))[:, None], 0)
+        raised = np.where(candidates == running, np.arange(size + 1)[:, None], 0)
         winner = np.maximum.accumulate(raised, axis=0)[1:]
-        worth[block] = running[1:]
-        at = origin[np.maximum(winner - 1, 0)]
-        entered[block] = np.where(winner > 0, at, entered[first - 1])
-        before[block] = np.where(winner > 0, best[at], before[first - 1])
-        totals = worth[block] + sums[block]
-        totals[block < min(min_frames, num_frames)] = -np.inf  # the first stretch is too short
-        best[block] = totals.argmax(axis=1)
-        value[block] = totals.max(axis=1)
-    path = np.empty(num_frames, dtype=int)
-    end, current = num_frames, int(best[num_frames])
+        at = np.maximum(winner - 1, 0)
+        entered[first:end] = np.where(winner > 0, first - min_frames + at, entered[first - 1])
+        before[first:end] = np.where(winner > 0, best[at] if first > 1 else -1, before[first - 1])
+        sums, worth = sums_now, running[1:]
+        totals = worth + sums
+        # The first stretch is too short to be left before min_frames.
+        totals[np.arange(first, end) < min(min_frames, num_frames)] = -np.inf
+        best, value = totals.argmax(axis=1), totals.max(axis=1)
+    path = np.empty(num_frames, dtype=np.int8)
+    end, current = num_frames, int(best[-1])
     while end > 0:
         start = int(entered[end, current])
         path[start:end] = current

@@ -239,7 +239,7 @@ class Decoding:
         num_frames = len(posteriors.data)
         heard = covered(speech, step, num_frames, duration=duration)
         frames = np.flatnonzero(heard)
-        classes = np.full(num_frames, neutral)
+        classes = np.full(num_frames, neutral, dtype=np.int8)
         classes[frames] = self._classes(posteriors.data[frames], labels, neutral, step)
         return self._annotation(posteriors, classes, heard, labels, neutral, duration)
 
@@ -249,7 +249,9 @@ class Decoding:
         """Class of every frame of speech."""
         window = max(1, round(self.smoothing_duration / step))
         smooth = SMOOTHINGS[self.smoothing](posteriors, window)
-        smooth = smooth * np.where(np.arange(len(labels)) == neutral, self.neutral_weight, 1.0)
+        weights = np.ones(len(labels), dtype=smooth.dtype)
+        weights[neutral] = self.neutral_weight
+        smooth = smooth * weights
         smooth /= np.maximum(smooth.sum(axis=1, keepdims=True), 1e-12)
         min_frames = max(1, round(self.min_duration_on / step))
         if self.path == "argmax":
@@ -289,7 +291,7 @@ class Decoding:
             inside = start > 0 and end < len(classes) and classes[start - 1] == classes[end]
             if inside and end - start <= round(self.min_duration_off / step):
                 bridged[start:end] = classes[end]
-        final = np.full(len(classes), neutral)
+        final = np.full(len(classes), neutral, dtype=np.int8)
         for index in set(range(len(labels))) - {neutral}:
             final[drop_short(bridged == index, round(self.min_duration_on / step))] = index
         annotation = Annotation(uri=getattr(posteriors, "uri", None))
