@@ -102,6 +102,7 @@ class EmotionModel(nn.Module):
     ...     classes=["neutral", "happy", "sad", "angry"],
     ...     frontend=dict(sample_rate=16_000, hop=320, window_length=512, fft_size=512),
     ...     normalization=10.0, head=dict(channels=8, num_blocks=3), window=60.0).eval()
+    >>> import torch
     >>> posteriors = model(torch.randn(1, 16_000))
     >>> posteriors.shape, bool(torch.allclose(posteriors.sum(-1), torch.ones(1, 50)))
     (torch.Size([1, 50, 4]), True)
