@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sed.labels import Emotion
     from sed.model import EmotionModel
     from sed.pipeline import Pipeline
+    from sed.scoring import EmotionErrors, eder, score
 
 __version__ = "0.1.0"
 
@@ -23,11 +24,14 @@ _HOMES = {
     "Binarize": "sed.decoding",
     "Decoding": "sed.decoding",
     "Emotion": "sed.labels",
+    "EmotionErrors": "sed.scoring",
     "EmotionModel": "sed.model",
     "Pipeline": "sed.pipeline",
     "Recording": "sed.audio",
+    "eder": "sed.scoring",
     "read": "sed.formats",
     "read_uem": "sed.formats",
+    "score": "sed.scoring",
     "write": "sed.formats",
     "write_uem": "sed.formats",
 }
@@ -37,11 +41,14 @@ __all__ = [
     "Binarize",
     "Decoding",
     "Emotion",
+    "EmotionErrors",
     "EmotionModel",
     "Pipeline",
     "Recording",
+    "eder",
     "read",
     "read_uem",
+    "score",
     "write",
     "write_uem",
 ]
