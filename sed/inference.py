@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,7 @@ from pyannote.core import SlidingWindowFeature, Timeline
 
 from sed.audio import Recording
 from sed.model import EmotionModel
-
-Hook = Callable[..., None]
+from sed.vad import Hook
 
 BLOCK = 30.0
 """Seconds that are read at once."""

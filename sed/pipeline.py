@@ -14,13 +14,9 @@ from sed.decoding import Binarize, Decoding
 from sed.inference import Inference
 from sed.model import CONFIG, EmotionModel, model_folder, read_config
 from sed.segmentation import Segmentation
-from sed.vad import VAD, Silero
+from sed.vad import VAD, Hook, Silero
 
 DEFAULT_MODEL = "timnet-mfcc"
-
-Hook = Callable[..., None]
-"""``hook(step, artifact, completed=seconds, total=seconds)``: called while a stage works, with no
-artifact, and when it is done, with what it made."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ class Pipeline:
         source : str, Path or Recording
             An audio file, mixed down to one channel, or a recording.
         hook : callable, optional
-            Told of every stage, see :data:`Hook`.
+            Told of every stage, see :data:`sed.vad.Hook`.
 
         Returns
         -------

@@ -29,7 +29,8 @@ SAMPLE_RATE = 16_000
 """Samples per second that every detector asks the recording for."""
 
 Hook = Callable[..., None]
-"""Told how far a stage is: ``hook("speech", None, completed=seconds, total=seconds)``."""
+"""``hook(step, artifact, completed=seconds, total=seconds)``: called while a stage works, with no
+artifact, and when it is done, with what it made."""
 
 _FINE_GRID = FrameGrid(SAMPLE_RATE, hop=160)
 
