@@ -211,18 +211,19 @@ class SlidingNormalization(nn.Module):
             Twice as wide with the deviation.
         """
         num_frames = features.shape[1]
-        time = torch.arange(num_frames, device=features.device)
+        # Sums in float64: a difference of two long float32 sums would lose the small variances.
+        # Apple's GPU has no float64, so there it is the processor that sums.
+        values = (features.cpu() if features.device.type == "mps" else features).double()
+        time = torch.arange(num_frames, device=values.device)
         first = torch.clamp(time - self.context, min=0)
         end = torch.clamp(time + self.context + 1, max=num_frames)
-        # Sums in float64: a difference of two long float32 sums would lose the small variances.
-        values = features.double()
-        values = torch.stack((values, values.square()))
-        sums = nn.functional.pad(values.cumsum(dim=2), (0, 0, 1, 0))
+        sums_of = torch.stack((values, values.square()))
+        sums = nn.functional.pad(sums_of.cumsum(dim=2), (0, 0, 1, 0))
         mean, square = (sums[:, :, end] - sums[:, :, first]) / (end - first)[:, None]
         deviation = (square - mean.square()).clamp(min=0.0).sqrt()
         # A context without variance (silence, a single frame) is only centred: 1 dB is the floor.
         deviation = deviation.clamp(min=1.0)
-        normalized = (features - mean) / deviation
+        normalized = (values - mean) / deviation
         if self.with_deviation:  # about 7 dB in speech: its logarithm is brought close to zero
             normalized = torch.cat((normalized, deviation.log() - 2.0), dim=-1)
-        return normalized.to(features.dtype)
+        return normalized.to(features)

@@ -50,7 +50,7 @@ def load_pipeline(
 
 
 def choose_device(name: str) -> str:
-    """Torch device of a name; "auto" is the GPU where there is one.
+    """Torch device of a name; "auto" is a CUDA GPU where there is one, else the processor.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def choose_device(name: str) -> str:
         "mps": torch.backends.mps.is_available(),
     }
     if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if available[device])
+        return "cuda" if available["cuda"] else "cpu"
     kind, colon, index = name.partition(":")
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if not available.get(kind) or (colon and index not in map(str, range(count))):
