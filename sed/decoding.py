@@ -228,7 +228,7 @@ class Decoding:
         Returns
         -------
         Annotation
-            Labels are :class:`~sed.labels.Emotion`, whose confidence is the mean posterior over
+            Labels are `sed.labels.Emotion`, whose confidence is the mean posterior over
             the segment's speech.
         """
         labels: list[str] = list(posteriors.labels)

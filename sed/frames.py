@@ -1,6 +1,6 @@
 """The frame grid: samples, frames and seconds, converted in integers.
 
-Every score in the package lives on a :class:`FrameGrid`; every boundary that is compared lives in
+Every score in the package lives on a `FrameGrid`; every boundary that is compared lives in
 ticks of a microsecond. Seconds appear at the border only.
 """
 
@@ -175,7 +175,7 @@ class FrameGrid:
     def mask(
         self, timeline: Timeline, num_frames: int, *, duration: float = math.inf
     ) -> np.ndarray:
-        """Frames whose centre lies in a timeline, see :func:`covered`.
+        """Frames whose centre lies in a timeline, see `covered`.
 
         Examples
         --------

@@ -53,7 +53,7 @@ class Inference:
         recording : Recording
         speech : Timeline
         windows : Timeline
-            From :class:`~sed.segmentation.Segmentation`.
+            From `sed.segmentation.Segmentation`.
         hook : callable, optional
             Told how many seconds are done.
 

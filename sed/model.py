@@ -85,14 +85,14 @@ class EmotionModel(nn.Module):
     classes : sequence of str
         Emotions in the order of the output, neutral among them.
     frontend : dict
-        Arguments of :class:`~sed.frontends.MFCC`.
+        Arguments of `sed.frontends.MFCC`.
     normalization : float
         Seconds on each side over which features are normalised.
     with_deviation : bool
         Whether the network sees the features' deviation too, see
-        :class:`~sed.frontends.SlidingNormalization`.
+        `sed.frontends.SlidingNormalization`.
     head : dict
-        Arguments of :class:`~sed.heads.TIMNet` beyond the widths of input and output.
+        Arguments of `sed.heads.TIMNet` beyond the widths of input and output.
     window : float
         Seconds of speech that go through the network at once in inference.
 
@@ -172,14 +172,14 @@ class EmotionModel(nn.Module):
     def save_pretrained(
         self, folder: str | Path, *, decoding: dict[str, Any] | None = None
     ) -> None:
-        """Write a folder that :meth:`from_pretrained` reads.
+        """Write a folder that `from_pretrained` reads.
 
         Parameters
         ----------
         folder : str or Path
             Made if need be; ``config.json`` and ``model.safetensors`` go there.
         decoding : dict, optional
-            Arguments of :class:`~sed.decoding.Decoding` that suit the model.
+            Arguments of `sed.decoding.Decoding` that suit the model.
         """
         from safetensors.torch import save
 

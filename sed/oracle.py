@@ -54,7 +54,7 @@ class Oracle:
         Parameters
         ----------
         path : str or Path
-            Ends in ``.uem`` or in the ending of a format of :mod:`sed.formats`, such as an RTTM
+            Ends in ``.uem`` or in the ending of a format of `sed.formats`, such as an RTTM
             of speaker turns. Where that tells several channels of a recording apart, each of
             `Recording.split` gets its own, and a mix gets all.
 
@@ -78,7 +78,7 @@ class Oracle:
         return oracle
 
     def __call__(self, recording: Recording, *, hook: Hook | None = None) -> SlidingWindowFeature:
-        """Speech of each frame of 10 ms; see :class:`sed.vad.VAD`.
+        """Speech of each frame of 10 ms; see `sed.vad.VAD`.
 
         Raises
         ------

@@ -28,7 +28,9 @@ class Pipeline:
     inference : Inference
         The frame-wise classifier on its device.
     segmentation : Segmentation
+        Speech to the windows that the classifier hears.
     vad : VAD
+        Speech probability of every frame.
     binarize : Binarize
         Speech probabilities to speech.
     decoding : Decoding
@@ -71,7 +73,7 @@ class Pipeline:
         Parameters
         ----------
         name_or_path : str or Path
-            Embedded model or folder, see :meth:`sed.model.EmotionModel.from_pretrained`.
+            Embedded model or folder, see `sed.model.EmotionModel.from_pretrained`.
         device : str
             A torch device.
         **stages
@@ -107,12 +109,12 @@ class Pipeline:
         source : str, Path or Recording
             An audio file, mixed down to one channel, or a recording.
         hook : callable, optional
-            Told of every stage, see :data:`sed.vad.Hook`.
+            Told of every stage, see `sed.vad.Hook`.
 
         Returns
         -------
         Annotation
-            Its labels are :class:`~sed.labels.Emotion`, full names with a `confidence`; neutral is
+            Its labels are `sed.labels.Emotion`, full names with a `confidence`; neutral is
             the absence of a segment unless the decoding says otherwise.
 
         Raises

@@ -1,6 +1,6 @@
 """The network of the Silero package, given many chunks of a recording at once.
 
-The only file that imports `silero_vad`; :class:`sed.vad.Silero` is what the stages use.
+The only file that imports `silero_vad`; `sed.vad.Silero` is what the stages use.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A voice activity detector is a callable block: settings when it is made, a recording when it is
 called, a (num_frames, 1) feature of scores in [0, 1] as the answer. Turning scores into regions is
-:mod:`sed.decoding`'s affair.
+`sed.decoding`'s affair.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Silero:
     """
 
     def __call__(self, recording: Recording, *, hook: Hook | None = None) -> SlidingWindowFeature:
-        """Speech probability of each frame; see :class:`VAD`."""
+        """Speech probability of each frame; see `VAD`."""
         network = silero_network()
         state: list[torch.Tensor] | None = None
         waiting = np.zeros(CONTEXT, dtype=np.float32)  # of the first chunk, and so never empty
@@ -161,7 +161,7 @@ class Energy:
                 raise ValueError(f"Energy needs {name} above zero, not {getattr(self, name)}")
 
     def __call__(self, recording: Recording, *, hook: Hook | None = None) -> SlidingWindowFeature:
-        """Speech probability of each frame; see :class:`VAD`."""
+        """Speech probability of each frame; see `VAD`."""
         grid = FrameGrid(SAMPLE_RATE, hop=320)
         waiting = np.empty(0, dtype=np.float32)
         levels = []
@@ -201,7 +201,7 @@ class Everything:
     """
 
     def __call__(self, recording: Recording, *, hook: Hook | None = None) -> SlidingWindowFeature:
-        """One for each frame of 10 ms; see :class:`VAD`."""
+        """One for each frame of 10 ms; see `VAD`."""
         num_frames = _FINE_GRID.num_frames(recording.num_samples(SAMPLE_RATE))
         _report(hook, recording.duration, recording)
         return _FINE_GRID.feature(np.ones((num_frames, 1), dtype=np.float32))

@@ -68,7 +68,7 @@ class DiarizationProgress:
         completed: float | None = None,
         total: float | None = None,
     ) -> None:
-        """Take a pipeline's report, see :data:`sed.vad.Hook`."""
+        """Take a pipeline's report, see `sed.vad.Hook`."""
         if step in SHARE and completed is not None and total:
             first, last = SHARE[step]
             share = first + (last - first) * min(1.0, completed / total)

@@ -125,9 +125,9 @@ def paired_bootstrap(
     Parameters
     ----------
     first, second : callable
-        Statistics of the systems, as in :func:`bootstrap`.
+        Statistics of the systems, as in `bootstrap`.
     num_recordings, confidence, num_resamples, seed
-        As in :func:`bootstrap`.
+        As in `bootstrap`.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 Its function (``speechbrain.utils.EDER``) takes a recording with exactly one emotion, fills the
 rest with neutral, and subtracts from 1 the time in which the first letters of the labels agree.
 Here that is done on segments instead of frames, with its sums and its floats, and by none of the
-code that :func:`sed.scoring.eder` runs through.
+code that `sed.scoring.eder` runs through.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def eder(
     Parameters
     ----------
     reference, hypothesis : Annotation
-        Their labels are any spelling that :func:`sed.labels.canonical` knows. Emotions may
+        Their labels are any spelling that `sed.labels.canonical` knows. Emotions may
         overlap on either side.
     uem : Timeline or Segment, optional
         Regions to score.
@@ -92,7 +92,7 @@ def eder_of_many(
     pairs : iterable of Pair
         Consumed as a stream.
     collar, labels
-        As in :func:`eder`.
+        As in `eder`.
 
     Examples
     --------

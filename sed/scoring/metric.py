@@ -16,8 +16,8 @@ from sed.scoring.tables import Table, recordings_table
 class EmotionDiarizationErrorRate:
     """``EDER = (false alarm + missed emotion + confusion + overlap) / duration``.
 
-    The parts are those of :func:`sed.scoring.eder`. ``abs(metric)`` is the pooled rate, the sum of
-    all errors over the sum of all durations; :attr:`macro` is the mean of the rates of the files,
+    The parts are those of `sed.scoring.eder`. ``abs(metric)`` is the pooled rate, the sum of
+    all errors over the sum of all durations; `macro` is the mean of the rates of the files,
     which is what papers publish.
 
     Parameters

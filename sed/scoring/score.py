@@ -194,7 +194,7 @@ def score(
     ----------
     reference, hypothesis : path, iterable of AnnotatedRecording or Annotation, or Side
         A ZED folder, a file or folder of RTTM or JSON, a SpeechBrain manifest, recordings in
-        memory, or what :func:`sed.scoring.read_side` gave.
+        memory, or what `sed.scoring.read_side` gave.
     labels : mapping of str to str, optional
         Spellings of emotions beyond the built-in ones.
     collar : float, optional

@@ -52,7 +52,7 @@ def frame_errors(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class EmotionBrain(sb.Brain):
-    """SpeechBrain's loop for a :class:`~sed.model.EmotionModel`.
+    """SpeechBrain's loop for a `sed.model.EmotionModel`.
 
     The learning rate warms up and then falls along a half cosine, as a function of the step alone;
     an exponential moving average of the weights is what is validated and kept. Random numbers are
