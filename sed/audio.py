@@ -303,7 +303,9 @@ class Recording:
             raise ValueError(f"{name} has {num_given} samples; give {num_samples}, as many as came")
 
 
-def find_recordings(folder: str | Path) -> Iterator[Path]:
+def find_recordings(
+    folder: str | Path, *, on_error: Callable[[OSError], None] | None = None
+) -> Iterator[Path]:
     """Audio and video files of a folder and its folders, sorted within each.
 
     Hidden ones are left out. Links are followed, except to a folder that holds them. One folder's
@@ -312,11 +314,13 @@ def find_recordings(folder: str | Path) -> Iterator[Path]:
     Parameters
     ----------
     folder : str or Path
+    on_error : callable, optional
+        Told of a folder that is missing or must not be read, so that the others still come.
 
     Raises
     ------
     OSError
-        If a folder is missing or must not be read.
+        If there is such a folder and no `on_error`.
 
     Examples
     --------
@@ -327,23 +331,31 @@ def find_recordings(folder: str | Path) -> Iterator[Path]:
     >>> [path.name for path in find_recordings(folder)]
     ['a.wav', 'b.flac']
     """
-    yield from _find(Path(folder), frozenset())
+    yield from _find(Path(folder), frozenset(), on_error)
 
 
-def _find(folder: Path, parents: frozenset[str]) -> Iterator[Path]:
+def _find(
+    folder: Path, parents: frozenset[str], on_error: Callable[[OSError], None] | None
+) -> Iterator[Path]:
     parents |= {os.path.realpath(folder)}
-    with os.scandir(folder) as entries:
-        found = sorted(
-            (entry.name, entry.is_dir())
-            for entry in entries
-            if not entry.name.startswith(".") and (is_audio(entry.name) or entry.is_dir())
-        )
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(
+                (entry.name, entry.is_dir())
+                for entry in entries
+                if not entry.name.startswith(".") and (is_audio(entry.name) or entry.is_dir())
+            )
+    except OSError as error:
+        if on_error is None:
+            raise
+        on_error(error)
+        return
     for name, is_folder in found:
         path = folder / name
         if not is_folder:
             yield path
         elif os.path.realpath(path) not in parents:
-            yield from _find(path, parents)
+            yield from _find(path, parents, on_error)
 
 
 def _rechunked(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:

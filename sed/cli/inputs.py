@@ -48,20 +48,22 @@ def find_inputs(
     spool : Path
         Folder that standard input is copied to: most containers cannot be read from a pipe.
     on_error : callable
-        ``on_error(argument, message)`` is told of an argument without recordings and of a folder
-        that must not be read; the other arguments still come.
+        ``on_error(name, message)`` is told of an argument without recordings and of a folder
+        that must not be read; everything else still comes.
     """
     taken: set[str] = set()
     for argument in arguments:
         try:
-            for path, name in _expand(argument, spool):
+            for path, name in _expand(argument, spool, on_error):
                 uri = _unique(name, path.suffix, taken)
                 yield Input(path, uri, is_copy=argument == STANDARD_INPUT)
         except EXPECTED as error:
             on_error(argument, describe(error))
 
 
-def _expand(argument: str, spool: Path) -> Iterator[tuple[Path, str]]:
+def _expand(
+    argument: str, spool: Path, on_error: Callable[[str, str], None]
+) -> Iterator[tuple[Path, str]]:
     """Files of one argument, each with the name it would have if nothing else had it."""
     if not argument:  # the current folder to Path, an unset variable to whoever wrote it
         raise ValueError("an empty name is no file; name one, or . for this folder")
@@ -76,10 +78,11 @@ def _expand(argument: str, spool: Path) -> Iterator[tuple[Path, str]]:
     path = Path(argument)
     found: Iterable[tuple[Path, str]]
     if path.is_dir():
-        found = ((file, _name(file.relative_to(path))) for file in find_recordings(path))
+        files = find_recordings(path, on_error=lambda e: on_error(str(e.filename), describe(e)))
+        found = ((file, _name(file.relative_to(path))) for file in files)
     elif not os.path.lexists(path) and glob.has_magic(argument):
-        files = (Path(file) for file in sorted(glob.glob(argument, recursive=True)))
-        found = ((file, _name(Path(file.name))) for file in files if not file.is_dir())
+        matches = (Path(file) for file in sorted(glob.glob(argument, recursive=True)))
+        found = ((file, _name(Path(file.name))) for file in matches if not file.is_dir())
     else:
         found = [(path, _name(Path(path.name)))]
     nothing = True

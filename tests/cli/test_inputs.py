@@ -94,3 +94,22 @@ def test_inputs_come_as_a_stream(tree: Path) -> None:
     inputs = find_inputs(arguments, spool=tree, on_error=lambda name, text: None)
     assert next(inputs).name == "a.wav"
     assert next(arguments) == "missing.wav"
+
+
+def test_a_folder_that_must_not_be_read_does_not_hide_its_neighbours(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system refuses it here by hand, as root may read everything."""
+    (tree / "z").mkdir()
+    (tree / "z" / "last.wav").touch()
+    listing = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if Path(folder).name == "x":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    names, errors = found(".")
+    assert list(names) == ["a", "b", "z/last"]
+    assert errors == ["x: permission denied"]
