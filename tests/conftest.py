@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,29 @@ def shared() -> Path:
     if not (SHARED / "corpora").is_dir():
         pytest.skip("the folder of real recordings (../shared/corpora) is not on this machine")
     return SHARED
+
+
+@pytest.fixture
+def permissions() -> Iterator[None]:
+    """Let file permissions hold for root too, who may otherwise read and write everything.
+
+    On Linux that is two capabilities of the process, which are laid down for the test.
+    """
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        yield
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
+    before = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable, twice
+    if sys.platform != "linux" or libc.capget(header, before) != 0:
+        pytest.skip("root may read and write everything, and cannot be kept from it here")
+    without = (ctypes.c_uint32 * 6)(*before)
+    without[0] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, without) == 0
+    try:
+        yield
+    finally:
+        assert libc.capset(header, before) == 0
 
 
 @pytest.fixture

@@ -449,7 +449,7 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     assert_one_line(folder.value, tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+@pytest.mark.usefixtures("permissions")
 def test_forbidden_file_is_named(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", tone())
     path.chmod(0)

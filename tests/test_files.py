@@ -102,7 +102,7 @@ def test_a_file_in_the_place_of_the_folder_is_an_os_error(tmp_path: Path, inside
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+@pytest.mark.usefixtures("permissions")
 def test_a_folder_that_must_not_be_written_is_an_os_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     try:

@@ -77,15 +77,21 @@ def _expand(
         return
     path = Path(argument)
     found: Iterable[tuple[Path, str]]
+    nothing = True
+
+    def skip(error: OSError) -> None:
+        nonlocal nothing
+        nothing = False  # said already: there may be recordings, but they must not be seen
+        on_error(str(error.filename), describe(error))
+
     if path.is_dir():
-        files = find_recordings(path, on_error=lambda e: on_error(str(e.filename), describe(e)))
+        files = find_recordings(path, on_error=skip)
         found = ((file, _name(file.relative_to(path))) for file in files)
     elif not os.path.lexists(path) and glob.has_magic(argument):
         matches = (Path(file) for file in sorted(glob.glob(argument, recursive=True)))
         found = ((file, _name(Path(file.name))) for file in matches if not file.is_dir())
     else:
         found = [(path, _name(Path(path.name)))]
-    nothing = True
     for item in found:
         nothing = False
         yield item

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,7 +88,7 @@ def test_what_is_only_odd_is_diarized(
         assert segment.end <= recording.duration
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+@pytest.mark.usefixtures("permissions")
 def test_a_file_or_folder_that_must_not_be_read_is_named(
     diarize: Command, call: Path, tmp_path: Path
 ) -> None:
