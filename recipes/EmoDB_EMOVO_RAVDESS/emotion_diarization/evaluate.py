@@ -1,6 +1,7 @@
-"""Diarize simulated recordings of the test speakers and score them.
+"""Diarize simulated recordings of speakers that the model was not trained on, and score them.
 
     python evaluate.py hparams/timnet-mfcc.yaml --data_folder=FOLDER [--evaluated=MODEL]
+        [--evaluated_speakers=valid] [--evaluated_decoding="{neutral_weight: 5.0}"]
 
 Writes the references and hypotheses beside each other, so `sed score` can say more about them.
 """
@@ -72,10 +73,14 @@ def main() -> None:
     hparams_file, _, overrides = sb.parse_arguments(sys.argv[1:])
     with open(hparams_file) as stream:
         hparams = load_hyperpyyaml(stream, overrides)
-    clips = read_clips(hparams, hparams["classes"], ["test"])["test"]
+    speakers = hparams["evaluated_speakers"]
+    clips = read_clips(hparams, hparams["classes"], [speakers])[speakers]
     simulation = Simulation(clips, classes=hparams["classes"], sample_rate=hparams["sample_rate"])
     recordings = simulation.draw_set(hparams["num_test"], hparams["test_seed"])
-    hypotheses = diarize(Pipeline.from_pretrained(hparams["evaluated"]), recordings)
+    pipeline = Pipeline.from_pretrained(
+        hparams["evaluated"], decoding=hparams["evaluated_decoding"]
+    )
+    hypotheses = diarize(pipeline, recordings)
     folder = Path(hparams["output_folder"]) / "evaluation"
     references = [
         AnnotatedRecording(recording.annotation, duration=recording.duration)
