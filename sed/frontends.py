@@ -1,4 +1,4 @@
-"""Features that need no pre-trained encoder: MFCCs, and their normalisation over a sliding context.
+"""Features that need no pre-trained encoder: MFCCs, normalised over a sliding context.
 
 Everything here looks at a bounded stretch of signal around a frame, so a recording gives the same
 features in one piece, in blocks, or as a stream.
@@ -7,7 +7,7 @@ features in one piece, in blocks, or as a stream.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -227,3 +227,49 @@ class SlidingNormalization(nn.Module):
         if self.with_deviation:  # about 7 dB in speech: its logarithm is brought close to zero
             normalized = torch.cat((normalized, deviation.log() - 2.0), dim=-1)
         return normalized.to(features)
+
+
+class CepstralFeatures(nn.Module):
+    """MFCCs and their sliding normalisation: what a model without an encoder sees.
+
+    Parameters
+    ----------
+    normalization : float
+        Seconds on each side over which features are normalised.
+    with_deviation : bool
+        Whether the features' deviation follows them, see `SlidingNormalization`.
+    **mfcc
+        Arguments of `MFCC`.
+
+    Examples
+    --------
+    >>> features = CepstralFeatures(
+    ...     normalization=10.0, sample_rate=16_000, hop=320, window_length=512, fft_size=512)
+    >>> features(torch.randn(2, 16_000)).shape, features.context
+    (torch.Size([2, 50, 39]), 501)
+    """
+
+    edge_padding = 0
+
+    def __init__(self, *, normalization: float, with_deviation: bool = False, **mfcc: Any) -> None:
+        super().__init__()
+        self.mfcc = MFCC(**mfcc)
+        frames = round(normalization * self.mfcc.sample_rate / self.mfcc.hop)
+        self.normalization = SlidingNormalization(frames, with_deviation=with_deviation)
+        self.sample_rate, self.hop = self.mfcc.sample_rate, self.mfcc.hop
+        self.num_features = self.normalization.num_features(self.mfcc.num_features)
+        self.context = self.mfcc.context + self.normalization.context
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Features of waveforms of equal length.
+
+        Parameters
+        ----------
+        waveform : (batch, num_samples) Tensor
+
+        Returns
+        -------
+        (batch, ceil(num_samples / hop), num_features) Tensor
+        """
+        features: Tensor = self.normalization(self.mfcc(waveform))
+        return features

@@ -13,9 +13,15 @@ def tiny_model(*, window: float = 20.0, normalization: float = 2.0) -> EmotionMo
         torch.manual_seed(0)
         model = EmotionModel(
             classes=["neutral", "happy", "sad", "angry"],
-            frontend={"sample_rate": 16_000, "hop": 320, "window_length": 512, "fft_size": 512},
-            normalization=normalization,
-            head={"channels": 8, "num_blocks": 3},
+            frontend={
+                "name": "mfcc",
+                "sample_rate": 16_000,
+                "hop": 320,
+                "window_length": 512,
+                "fft_size": 512,
+                "normalization": normalization,
+            },
+            head={"name": "timnet", "channels": 8, "num_blocks": 3},
             window=window,
         ).eval()
     with torch.no_grad():

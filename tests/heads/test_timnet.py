@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sed.heads import DilatedConvolution, Frames, TIMNet
+from sed.heads.timnet import DilatedConvolution, Frames, TIMNet
 
 NUM_FEATURES, NUM_CLASSES = 6, 4
 

@@ -1,4 +1,4 @@
-"""Networks that turn frame features into frame logits."""
+"""TIM-Net, frame by frame: frame features to frame logits."""
 
 from __future__ import annotations
 
@@ -171,6 +171,9 @@ class TIMNet(nn.Module):
     >>> network(torch.randn(2, 188, 39)).shape
     torch.Size([2, 188, 7])
     """
+
+    stride = 1
+    """Frames of the input for a frame of the output."""
 
     def __init__(
         self,
