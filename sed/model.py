@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from sed.encoders import ARCHITECTURES, Encoder
 from sed.files import whole_file
 from sed.frames import FrameGrid
-from sed.frontends import MFCC, SlidingNormalization
-from sed.heads import TIMNet
+from sed.frontends import CepstralFeatures
+from sed.heads import head_named
+from sed.hub import CONFIG, WEIGHTS, kind_of, locate, read_config
 from sed.labels import NEUTRAL, canonical
-
-PRETRAINED = Path(__file__).parent / "pretrained"
-"""Models that are part of the package, one folder each."""
-
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 _UNUSED = "num_batches_tracked"  # of no use outside of training, and so not stored
 
@@ -39,18 +39,21 @@ class Specifications:
         Samples per second of the input.
     hop : int
         Samples per output frame.
-    context : int
+    context : int or None
         Frames on each side that an output frame depends on. Frames further from a window's edge
-        are the same in any window.
+        are the same in any window. None where every frame depends on the whole input.
     window : float
         Seconds of speech that go through the network at once.
+    edge_padding : int
+        Zeros that the model puts on both sides of its input, see `sed.encoders.Encoder`.
     """
 
     classes: tuple[str, ...]
     sample_rate: int
     hop: int
-    context: int
+    context: int | None
     window: float
+    edge_padding: int = 0
 
     def __post_init__(self) -> None:
         """Refuse specifications without neutral, with unknown classes, or without extent."""
@@ -59,8 +62,8 @@ class Specifications:
             raise ValueError(
                 f"classes must be distinct and hold {NEUTRAL!r}, not {', '.join(self.classes)}"
             )
-        if self.context < 0 or self.window <= 0:
-            raise ValueError(f"context and window must not be negative: {self}")
+        if (self.context or 0) < 0 or self.window <= 0 or self.edge_padding < 0:
+            raise ValueError(f"context, window and edge_padding must not be negative: {self}")
 
     @property
     def neutral(self) -> int:
@@ -78,34 +81,32 @@ class EmotionModel(nn.Module):
 
     ::
 
-        waveform ── MFCC ── sliding normalisation ── TIM-Net ── softmax ── posteriors
+        waveform ── MFCC and sliding normalisation, or an encoder ── head ── softmax ── posteriors
 
     Parameters
     ----------
     classes : sequence of str
         Emotions in the order of the output, neutral among them.
     frontend : dict
-        Arguments of `sed.frontends.MFCC`.
-    normalization : float
-        Seconds on each side over which features are normalised.
-    with_deviation : bool
-        Whether the network sees the features' deviation too, see
-        `sed.frontends.SlidingNormalization`.
+        Its ``name`` is ``mfcc``, with the arguments of `sed.frontends.CepstralFeatures`, or an
+        architecture of `sed.encoders.Encoder`, with its arguments.
     head : dict
-        Arguments of `sed.heads.TIMNet` beyond the widths of input and output.
+        Its ``name`` is a key of `sed.heads.HEADS`; the rest are arguments of that head.
     window : float
         Seconds of speech that go through the network at once in inference.
+    decoding : dict, optional
+        Arguments of `sed.decoding.Decoding` that suit the model.
 
     Examples
     --------
     >>> model = EmotionModel(
     ...     classes=["neutral", "happy", "sad", "angry"],
-    ...     frontend=dict(sample_rate=16_000, hop=320, window_length=512, fft_size=512),
-    ...     normalization=10.0, head=dict(channels=8, num_blocks=3), window=60.0).eval()
-    >>> import torch
-    >>> posteriors = model(torch.randn(1, 16_000))
-    >>> posteriors.shape, bool(torch.allclose(posteriors.sum(-1), torch.ones(1, 50)))
-    (torch.Size([1, 50, 4]), True)
+    ...     frontend=dict(name="mfcc", sample_rate=16_000, hop=320, window_length=512,
+    ...                   fft_size=512, normalization=10.0),
+    ...     head=dict(name="timnet", channels=8, num_blocks=3), window=60.0).eval()
+    >>> posteriors = model(torch.randn(1, 16_001))
+    >>> posteriors.shape, bool(torch.allclose(posteriors.sum(-1), torch.ones(1, 51)))
+    (torch.Size([1, 51, 4]), True)
     """
 
     def __init__(
@@ -113,37 +114,37 @@ class EmotionModel(nn.Module):
         *,
         classes: list[str] | tuple[str, ...],
         frontend: dict[str, Any],
-        normalization: float,
         head: dict[str, Any],
         window: float,
-        with_deviation: bool = False,
+        decoding: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.frontend = MFCC(**frontend)
-        grid = FrameGrid(self.frontend.sample_rate, self.frontend.hop)
-        self.normalization = SlidingNormalization(
-            grid.frame(normalization), with_deviation=with_deviation
+        self.frontend = frontend_named(**frontend)
+        self.head = head_named(
+            num_features=self.frontend.num_features, num_classes=len(classes), **head
         )
-        num_features = self.normalization.num_features(self.frontend.num_features)
-        self.head = TIMNet(num_features, len(classes), **head)
+        stride: int = self.head.stride
+        context = self.frontend.context
+        if context is not None:
+            context = -(-context // stride) + self.head.context
         self.specifications = Specifications(
             classes=tuple(classes),
-            sample_rate=grid.sample_rate,
-            hop=grid.hop,
-            context=self.frontend.context + self.normalization.context + self.head.context,
+            sample_rate=self.frontend.sample_rate,
+            hop=self.frontend.hop * stride,
+            context=context,
             window=window,
+            edge_padding=self.frontend.edge_padding,
         )
+        self.decoding: dict[str, Any] = decoding or {}
         self.config: dict[str, Any] = {
             "classes": list(self.specifications.classes),
             "frontend": frontend,
-            "normalization": normalization,
             "head": head,
             "window": window,
-            "with_deviation": with_deviation,
         }
 
-    def features(self, waveform: Tensor) -> Tensor:
-        """Normalised features of waveforms of equal length.
+    def logits(self, waveform: Tensor) -> Tensor:
+        """Logits of the frames that the network itself gives, for waveforms of equal length.
 
         Parameters
         ----------
@@ -151,9 +152,14 @@ class EmotionModel(nn.Module):
 
         Returns
         -------
-        (batch, num_frames, num_features) Tensor
+        (batch, num_frames, num_classes) Tensor
+            An encoder without edge padding gives a frame fewer than the grid has cells.
         """
-        return self.normalization(self.frontend(waveform))
+        features = self.frontend(waveform)
+        weights = (w for w in chain(self.head.parameters(), self.head.buffers()))
+        dtype = next((w.dtype for w in weights if w.is_floating_point()), features.dtype)
+        logits: Tensor = self.head(features.to(dtype))
+        return logits
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Posteriors of waveforms of equal length.
@@ -165,29 +171,46 @@ class EmotionModel(nn.Module):
         Returns
         -------
         (batch, num_frames, num_classes) Tensor
-            Sums to one over the classes.
+            One frame for every cell of the grid that holds a sample; where the network gives none
+            for the last cells, the last one is repeated. Sums to one over the classes.
         """
-        return self.head(self.features(waveform)).softmax(dim=-1)
+        posteriors = self.logits(waveform).float().softmax(dim=-1)
+        num_frames = self.specifications.grid.num_frames(waveform.shape[-1])
+        missing = num_frames - posteriors.shape[1]
+        if missing > 0:
+            posteriors = torch.cat((posteriors, posteriors[:, -1:].expand(-1, missing, -1)), dim=1)
+        return posteriors[:, :num_frames]
 
     def save_pretrained(
-        self, folder: str | Path, *, decoding: dict[str, Any] | None = None
+        self,
+        folder: str | Path,
+        *,
+        decoding: dict[str, Any] | None = None,
+        name: str | None = None,
+        card: str | None = None,
     ) -> None:
         """Write a folder that `from_pretrained` reads.
 
         Parameters
         ----------
         folder : str or Path
-            Made if need be; ``config.json`` and ``model.safetensors`` go there.
+            Made if need be; ``config.json``, ``model.safetensors`` and a model card go there.
         decoding : dict, optional
-            Arguments of `sed.decoding.Decoding` that suit the model.
+            Arguments of `sed.decoding.Decoding` that suit the model; its own by default.
+        name : str, optional
+            What the card calls the model; the folder's name by default.
+        card : str, optional
+            Text of the card, see `sed.cards.model_card`, which makes it by default.
         """
         from safetensors.torch import save
+
+        from sed.cards import model_card
 
         folder = Path(folder)
         content = {
             "specifications": dataclasses.asdict(self.specifications),
             "model": self.config,
-            "decoding": decoding or {},
+            "decoding": self.decoding if decoding is None else decoding,
         }
         with whole_file(folder / CONFIG) as stream:
             stream.write(json.dumps(content, indent=2) + "\n")
@@ -202,16 +225,67 @@ class EmotionModel(nn.Module):
             temporary.replace(folder / WEIGHTS)
         finally:
             temporary.unlink(missing_ok=True)
+        if card is None:
+            num_parameters = sum(tensor.numel() for tensor in weights.values())
+            card = model_card(
+                name or folder.resolve().name, content, num_parameters=num_parameters
+            )
+        with whole_file(folder / "README.md") as stream:
+            stream.write(card)
+
+    def push_to_hub(
+        self, repo_id: str, *, private: bool | None = None, token: str | None = None, **options: Any
+    ) -> str:
+        """Upload the model's folder to the Hugging Face hub.
+
+        Parameters
+        ----------
+        repo_id : str
+            ``owner/name``; the repository is made if need be.
+        private : bool, optional
+            Whether a new repository is private.
+        token : str, optional
+            By default that of ``hf auth login``.
+        **options
+            Further ones of ``HfApi.upload_folder``, such as ``revision=`` or ``create_pr=``.
+
+        Returns
+        -------
+        str
+            Address of the commit.
+        """
+        import tempfile
+
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        with tempfile.TemporaryDirectory() as parent:
+            folder = Path(parent) / repo_id.rpartition("/")[2]
+            self.save_pretrained(folder, name=repo_id)
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **options))
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path) -> EmotionModel:
-        """Model of the package, or of a folder, ready for inference.
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+    ) -> EmotionModel:
+        """Model of the package, of a folder, or of the hub, ready for inference, in float32.
 
         Parameters
         ----------
         name_or_path : str or Path
-            Name of an embedded model or path of a folder with ``config.json`` and
-            ``model.safetensors``. Nothing in it is executed.
+            Name of an embedded model, path of a folder with ``config.json`` and
+            ``model.safetensors`` or with a published checkpoint of SpeechBrain, or ``owner/name``
+            of such a folder on the hub. Nothing in it is executed, and what is cached is not asked
+            for again.
+        revision, token, cache_dir, local_files_only
+            As in ``huggingface_hub``.
 
         Raises
         ------
@@ -223,14 +297,27 @@ class EmotionModel(nn.Module):
         >>> EmotionModel.from_pretrained("timnet-mfcc").specifications.classes
         ('neutral', 'happy', 'sad', 'angry')
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        place: dict[str, Any] = {
+            "token": token,
+            "cache_dir": cache_dir,
+            "local_files_only": local_files_only,
+        }
+        folder = locate(name_or_path, revision=revision, **place)
+        kind = kind_of(folder)
+        if kind == "speechbrain":
+            from sed.interop.speechbrain import read_checkpoint
 
-        folder = model_folder(name_or_path)
-        content = read_config(folder)
+            content, weights = read_checkpoint(folder, **place)
+        elif kind == "sed":
+            content, weights = read_config(folder), None
+        else:
+            raise ValueError(f"{folder} holds an exported model, without weights to load")
         try:
-            model = cls(**content["model"])
-            declared = Specifications(**content["specifications"])
+            with torch.device("meta") if has_encoder(content) else nullcontext():
+                model = cls(**content["model"], decoding=content.get("decoding"))
+            declared = model.specifications
+            if "specifications" in content:
+                declared = Specifications(**content["specifications"])
         except _NO_MODEL as error:
             reason = str(error).partition("\n")[0]
             raise ValueError(f"{folder / CONFIG} describes no model: {reason}") from None
@@ -239,61 +326,74 @@ class EmotionModel(nn.Module):
                 f"{folder / CONFIG}: the specifications say {declared}, the model has "
                 f"{model.specifications}"
             )
-        try:
-            weights = load_file(folder / WEIGHTS)
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{folder / WEIGHTS} cannot be read: {error}") from None
-        own = model.state_dict()
-        shapes = {name: own[name].shape for name in own if not name.endswith(_UNUSED)}
+        model._fill(_read_weights(folder / WEIGHTS) if weights is None else weights, folder)
+        return model.eval()
+
+    def _fill(self, weights: dict[str, Tensor], folder: Path) -> None:
+        """Take weights without copying them.
+
+        Raises
+        ------
+        ValueError
+            If a name or shape is not the model's own.
+        """
+        own = self.state_dict()
+        for name in own:
+            if name.endswith(_UNUSED):
+                weights[name] = torch.zeros(own[name].shape, dtype=own[name].dtype)
         odd = sorted(
             name
-            for name in shapes.keys() | weights.keys()
-            if name not in shapes or name not in weights or weights[name].shape != shapes[name]
+            for name in own.keys() | weights.keys()
+            if name not in own or name not in weights or weights[name].shape != own[name].shape
         )
         if odd:
             raise ValueError(
                 f"{folder / WEIGHTS} does not fit {CONFIG}: missing, unknown or of another shape "
                 f"are {', '.join(odd[:3])}" + (f" and {len(odd) - 3} others" * (len(odd) > 3))
             )
-        model.load_state_dict(weights, strict=False)
-        return model.eval()
+        self.load_state_dict(weights, assign=True)
 
 
-def embedded_models() -> list[str]:
-    """Names of the models that are part of the package."""
-    return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CONFIG}"))
+def frontend_named(name: str, **options: Any) -> Any:
+    """Front-end of a config.
 
-
-def model_folder(name_or_path: str | Path) -> Path:
-    """Folder of a model.
-
-    Raises
-    ------
-    ValueError
-        If it is neither an embedded name nor a folder that holds a model.
-    """
-    for folder in (PRETRAINED / str(name_or_path), Path(name_or_path)):
-        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
-            return folder
-    raise ValueError(
-        f"no model {str(name_or_path)!r}: neither embedded ({', '.join(embedded_models())}) nor a "
-        f"folder with {CONFIG} and {WEIGHTS}"
-    )
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Content of a model's ``config.json``.
+    Parameters
+    ----------
+    name : str
+        ``mfcc``, or an architecture of `sed.encoders.ARCHITECTURES`.
+    **options
+        Its arguments.
 
     Raises
     ------
     ValueError
-        If it is no JSON object with the parts that a model needs.
+        If there is no front-end of that name.
     """
-    path = folder / CONFIG
+    if name == "mfcc":
+        return CepstralFeatures(**options)
+    if name in ARCHITECTURES:
+        return Encoder(name, **options)
+    raise ValueError(f"unknown front-end {name!r}; known are mfcc, {', '.join(ARCHITECTURES)}")
+
+
+def has_encoder(content: dict[str, Any]) -> bool:
+    """Whether the front-end of a ``config.json`` is an encoder."""
+    return content["model"]["frontend"]["name"] in ARCHITECTURES
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a file, in float32; they stay in the file until they are used.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (RecursionError, ValueError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(content, dict) or not {"specifications", "model"} <= set(content):
-        raise ValueError(f"{path} is not the config of a model of this package")
-    return content
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    return {name: tensor.float() for name, tensor in weights.items()}

@@ -12,7 +12,7 @@ from sed.audio import Recording
 from sed.corpora import Corpus
 from sed.corpora.simulation import Simulation, load_clips
 from sed.decoding import Binarize
-from sed.model import PRETRAINED, WEIGHTS, embedded_models
+from sed.hub import PRETRAINED, WEIGHTS, embedded_models
 from sed.pipeline import DEFAULT_MODEL, Pipeline
 from sed.scoring import eder
 from sed.vad import Silero

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from sed.cli.diarize import EPILOG as DIARIZE_EPILOG
 from sed.cli.diarize import diarize
 from sed.cli.errors import INTERRUPTED, WRONG_USE, report
+from sed.cli.models import models
 from sed.cli.score import EPILOG as SCORE_EPILOG
 from sed.cli.score import score
 
@@ -54,4 +55,5 @@ def _about() -> None:
 
 
 app.command(epilog=DIARIZE_EPILOG)(diarize)
+app.add_typer(models, name="models")
 app.command(epilog=SCORE_EPILOG)(score)
