@@ -11,10 +11,13 @@ from pyannote.core import Annotation
 
 from sed.audio import Recording
 from sed.decoding import Binarize, Decoding
-from sed.inference import Inference
-from sed.model import CONFIG, EmotionModel, model_folder, read_config
+from sed.hub import CONFIG, kind_of, locate
+from sed.inference import Inference, Model
+from sed.model import EmotionModel
+from sed.precision import prepare
 from sed.segmentation import Segmentation
 from sed.vad import VAD, Hook, Silero
+from sed.windows import margin
 
 DEFAULT_MODEL = "timnet-mfcc"
 
@@ -66,16 +69,30 @@ class Pipeline:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path = DEFAULT_MODEL, *, device: str = "cpu", **stages: Any
+        cls,
+        name_or_path: str | Path = DEFAULT_MODEL,
+        *,
+        device: str = "cpu",
+        dtype: str = "auto",
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        **stages: Any,
     ) -> Pipeline:
         """Pipeline around a model, with the decoding that suits it.
 
         Parameters
         ----------
         name_or_path : str or Path
-            Embedded model or folder, see `sed.model.EmotionModel.from_pretrained`.
+            Embedded model, folder or ``owner/name`` on the hub, see
+            `sed.model.EmotionModel.from_pretrained`.
         device : str
             A torch device.
+        dtype : {"auto", "float32", "bfloat16", "float16", "int8"}
+            What the network computes in, see `sed.precision.chosen_dtype`.
+        revision, token, cache_dir, local_files_only
+            As in ``huggingface_hub``.
         **stages
             Other parts of the pipeline, such as ``vad=`` or ``decoding=``. A `decoding` given as a
             dict changes only what it names.
@@ -83,20 +100,27 @@ class Pipeline:
         Raises
         ------
         ValueError
-            If there is no such model or it does not load.
+            If there is no such model, it does not load, or does not run in `dtype` on `device`.
         """
-        folder = model_folder(name_or_path)
-        model = EmotionModel.from_pretrained(folder).to(device)
+        place: dict[str, Any] = {
+            "revision": revision,
+            "token": token,
+            "cache_dir": cache_dir,
+            "local_files_only": local_files_only,
+        }
+        folder = locate(name_or_path, **place)
+        model = load_model(folder, device=device, dtype=dtype, **place)
         try:
-            decoding = Decoding(**read_config(folder).get("decoding", {}))
+            decoding = Decoding(**model.decoding)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{folder / CONFIG} describes no decoding: {error}") from None
         changes = stages.pop("decoding", {})
         if isinstance(changes, Decoding):
             decoding, changes = changes, {}
+        specifications = model.specifications
         return cls(
             inference=Inference(model, device),
-            segmentation=Segmentation(model.specifications.window),
+            segmentation=Segmentation(specifications.window, margin=margin(specifications)),
             decoding=replace(decoding, **changes),
             **stages,
         )
@@ -138,3 +162,21 @@ class Pipeline:
         annotation.uri = recording.uri
         tell("segments", annotation)
         return annotation
+
+
+def load_model(folder: Path, *, device: str, dtype: str, **place: Any) -> Model:
+    """Model ready to run: its weights in the dtype asked for, or an exported one in onnxruntime.
+
+    Parameters
+    ----------
+    folder : Path
+        From `sed.hub.locate`.
+    device, dtype, **place
+        As in `Pipeline.from_pretrained`.
+    """
+    if kind_of(folder) == "onnx":
+        from sed.onnx import OnnxModel
+
+        return OnnxModel(folder, device=device, dtype=dtype)
+    model = EmotionModel.from_pretrained(folder, **place)
+    return prepare(model, dtype, device)

@@ -23,13 +23,14 @@ MAX_LINES = 400
 
 RANKS = [
     {"frames", "labels", "files"},
-    {"resampling", "formats", "smoothing", "best_paths", "colours", "heads", "frontends"},
-    {"decoders", "decoding", "scoring"},
-    {"audio"},
-    {"silero", "oracle", "segmentation"},
-    {"vad"},
+    {"resampling", "formats", "smoothing", "best_paths", "colours", "heads", "frontends"}
+    | {"attention", "convolutions", "processors", "repository"},
+    {"decoders", "decoding", "scoring", "encoders"},
+    {"audio", "interop"},
+    {"silero", "oracle", "segmentation", "hub"},
+    {"vad", "cards"},
     {"model"},
-    {"corpora"},
+    {"corpora", "precision", "windows", "onnx"},
     {"inference"},
     {"pipeline", "training"},
     {"cli"},
@@ -50,6 +51,10 @@ NEVER = {
     "soundfile": {"decoders"},
     "av": {"decoders"},
     "safetensors": {"model"},
+    "transformers": {"encoders", "interop"},
+    "huggingface_hub": {"repository", "model"},
+    "yaml": {"interop"},
+    "onnxruntime": {"onnx"},
     "torchaudio": {"frontends"},
     "typer": {"cli"},
     "tomllib": {"cli", "corpora"},
@@ -70,6 +75,7 @@ NO_TORCH = {
 
 LAZY_TORCH = NO_TORCH | {"audio", "resampling", "decoders", "oracle", "colours", "__init__"}
 LAZY_TORCH |= {"cli", "vad", "silero", "corpora", "__main__"}
+LAZY_TORCH |= {"hub", "repository", "cards", "processors"}
 """Rooms whose modules load without it; `cli.batch` aside, which a command loads when it works."""
 
 

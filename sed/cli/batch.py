@@ -19,6 +19,7 @@ from sed.cli.progress import DiarizationProgress
 from sed.decoding import Binarize
 from sed.formats import AnnotatedRecording
 from sed.pipeline import Pipeline
+from sed.processors import set_threads
 from sed.vad import VAD, VADS, Oracle, vad_named
 
 
@@ -31,18 +32,26 @@ class Selection:
 
 
 def load_pipeline(
-    model: str, *, device: str, vad: str, decoding: dict[str, Any], speech: dict[str, Any]
+    model: str,
+    *,
+    device: str,
+    dtype: str,
+    vad: str,
+    decoding: dict[str, Any],
+    speech: dict[str, Any],
 ) -> Pipeline:
-    """Pipeline of the command's options.
+    """Pipeline of the command's options, on as many threads as there are cores for it.
 
     Raises
     ------
     ValueError
         If the model, device, VAD or a setting does not exist.
     """
+    set_threads()
     return Pipeline.from_pretrained(
         model,
         device=choose_device(device),
+        dtype=dtype,
         vad=choose_vad(vad),
         binarize=Binarize(**speech),
         decoding=decoding,

@@ -80,9 +80,20 @@ def diarize(
     ] = False,
     model: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Embedded model, or a model's folder."),
+        typer.Option(
+            metavar="NAME",
+            help="Embedded model, a model's folder, or OWNER/NAME on the Hugging Face hub; see "
+            "sed models.",
+        ),
     ] = "timnet-mfcc",
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps.")] = "auto",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Numbers an encoder computes in: auto, float32, bfloat16, float16 or int8.",
+        ),
+    ] = "auto",
     vad: Annotated[
         str,
         typer.Option(
@@ -161,6 +172,7 @@ def diarize(
             pipeline = load_pipeline(
                 model,
                 device=device,
+                dtype=dtype,
                 vad=vad,
                 decoding={**tables.get("decoding", {}), **decoding},
                 speech=tables.get("speech", {}),

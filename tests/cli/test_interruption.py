@@ -39,6 +39,8 @@ def start(folder: Path, model_folder: Path) -> Iterator:
             [*command, "--vad", "none", "--model", str(model_folder)],
             cwd=folder,
             env={**os.environ, "TMPDIR": str(folder / "tmp"), "TERM": "xterm", "COLUMNS": "80"},
+            # As on a terminal, although a shell in the background has its children ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             **{"stderr": subprocess.PIPE, **streams},
         )
         running.append(process)
