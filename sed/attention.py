@@ -23,17 +23,29 @@ class Attention(nn.Module):
         Attention of transformers, whose parameters move here under their names.
     """
 
-    q_proj: nn.Module
-    k_proj: nn.Module
-    v_proj: nn.Module
+    q_proj: nn.Linear
+    k_proj: nn.Linear
+    v_proj: nn.Linear
     out_proj: nn.Module
 
     def __init__(self, attention: Any) -> None:
         super().__init__()
         self.num_heads: int = attention.num_heads
         self.dropout: float = attention.dropout
+        self.joined: nn.Linear | None = None
         for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
             setattr(self, name, getattr(attention, name))
+
+    def join(self) -> None:
+        """Make one layer of the three that give queries, keys and values: one product, not three."""
+        parts = [self.q_proj, self.k_proj, self.v_proj]
+        joined = nn.utils.skip_init(
+            nn.Linear, parts[0].in_features, sum(part.out_features for part in parts)
+        )
+        joined.weight = nn.Parameter(torch.cat([part.weight for part in parts]))
+        joined.bias = nn.Parameter(torch.cat([part.bias for part in parts]))
+        self.joined = joined
+        del self.q_proj, self.k_proj, self.v_proj
 
     def forward(
         self, hidden_states: Tensor, attention_mask: Tensor | None = None, **_: object
@@ -52,9 +64,12 @@ class Attention(nn.Module):
         self, hidden: Tensor, mask: Tensor | None, gate: Tensor | None, bias: Tensor | None
     ) -> Tensor:
         """Attention whose scores gain ``gate * bias``, see `RelativeAttention`."""
+        if self.joined is not None:
+            parts = self.joined(hidden).chunk(3, dim=-1)
+        else:
+            parts = [part(hidden) for part in (self.q_proj, self.k_proj, self.v_proj)]
         query, key, value = (
-            projection(hidden).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for projection in (self.q_proj, self.k_proj, self.v_proj)
+            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in parts
         )
         by_head = hidden.device.type == "cpu" and mask is None and not torch.is_grad_enabled()
         if by_head and not torch.jit.is_tracing() and not torch.compiler.is_exporting():
@@ -143,6 +158,10 @@ class RelativeAttention(Attention):
         table = self.rel_attn_embed.weight
         distances = torch.arange(1 - num_frames, num_frames, device=table.device)
         values = table[self._bucket(distances)].t()  # (num_heads, 2 num_frames - 1)
+        if torch.compiler.is_exporting():  # to ONNX, which has no stretches of unknown length
+            frames = torch.arange(num_frames, device=table.device)
+            columns = (frames - frames[:, None] + num_frames - 1).flatten()
+            return values.index_select(1, columns).unflatten(1, (num_frames, num_frames))[None]
         # Row i begins at distance -i: all rows are stretches of the one vector.
         return values.unfold(-1, num_frames, 1).flip(-2)[None].contiguous()
 

@@ -300,12 +300,17 @@ def _check_architecture(architecture: str) -> None:
 def _network(architecture: str, config: dict[str, Any]) -> Any:
     """Model of transformers with random weights, its slow parts replaced."""
     import transformers
+    from huggingface_hub.errors import StrictDataclassError
 
     _check_architecture(architecture)
     config_class, model_class = (
         getattr(transformers, name) for name in ARCHITECTURES[architecture]
     )
-    settings = config_class(**config)
+    try:
+        settings = config_class(**config)
+    except StrictDataclassError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"no config of {architecture}: {reason}") from None
     if getattr(settings, "add_adapter", False):
         raise ValueError("encoders with an adapter have a frame grid of their own; none is read")
     network = model_class(settings)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from sed.attention import Attention
+
 if TYPE_CHECKING:
     from sed.model import EmotionModel
 
@@ -85,7 +87,7 @@ def chosen_dtype(name: str, model: EmotionModel, device: str | torch.device) -> 
 def prepare(model: EmotionModel, dtype: str, device: str | torch.device) -> EmotionModel:
     """A model of float32 made ready for inference, in place.
 
-    Weight norms are folded, the encoder and the head cast, and on a processor linear layers become
+    Weight norms are folded, queries, keys and values come from one layer, the encoder and the head cast, and on a processor linear layers become
     `PackedLinear` or `Int8Linear`, one after the other, so that there are never two whole models
     in memory. MFCCs and their normalisation stay in float32. With int8, everything but the linear
     layers computes in bfloat16 where the processor does, else in float32.
@@ -304,6 +306,8 @@ def _levels() -> int:
 
 def _replace_linears(module: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:
     """Put `make` of each linear layer below `module` in its place, and let the layer go."""
+    if isinstance(module, Attention):
+        module.join()
     for name in [name for name, _ in module.named_children()]:  # which holds what it has given
         child = module.get_submodule(name)
         # Subclasses are parts of modules that read the weights themselves.

@@ -52,7 +52,7 @@ NEVER = {
     "av": {"decoders"},
     "safetensors": {"model"},
     "transformers": {"encoders", "interop"},
-    "huggingface_hub": {"repository", "model"},
+    "huggingface_hub": {"repository", "model", "encoders"},
     "yaml": {"interop"},
     "onnxruntime": {"onnx"},
     "torchaudio": {"frontends"},

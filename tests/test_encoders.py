@@ -246,6 +246,11 @@ def test_settings_without_meaning_are_refused(options: dict[str, Any], complaint
         Encoder(**{"architecture": "hubert", "config": SIZES, **options})
 
 
+def test_a_config_of_wrong_types_is_refused() -> None:
+    with pytest.raises(ValueError, match="no config of hubert: .*num_hidden_layers"):
+        Encoder("hubert", {**SIZES, "num_hidden_layers": "three"})
+
+
 def test_an_encoder_with_an_adapter_is_refused() -> None:
     with pytest.raises(ValueError, match="adapter"):
         Encoder("wav2vec2", {**SIZES, "add_adapter": True})

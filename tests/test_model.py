@@ -89,7 +89,9 @@ def test_a_model_that_is_saved_again_is_the_same_to_the_byte(folder: Path, tmp_p
         assert (tmp_path / "twin" / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_a_folder_holds_three_files_that_others_may_read(model: EmotionModel, tmp_path: Path) -> None:
+def test_a_folder_holds_three_files_that_others_may_read(
+    model: EmotionModel, tmp_path: Path
+) -> None:
     before = os.umask(0o022)
     try:
         model.save_pretrained(tmp_path / "new" / "model")

@@ -352,8 +352,9 @@ def test_wide_layers_are_replaced_and_narrow_ones_cast(dtype: str, kind: type[nn
     linears = [module for module in model.modules() if type(module) is nn.Linear]
     assert linears and all(min(it.weight.shape) < SMALL for it in linears)
     assert {it.weight.dtype for it in linears} == {precision._float_dtype(dtype)}
-    # in each layer four of the attention and two behind it; and one behind the convolutions
-    assert sum(isinstance(module, kind) for module in model.modules()) == 2 * 6 + 1
+    # in each layer two of the attention, one of them for queries, keys and values, and two behind
+    # it; and one behind the convolutions
+    assert sum(isinstance(module, kind) for module in model.modules()) == 2 * 4 + 1
 
 
 def test_mfccs_stay_in_float32() -> None:
