@@ -37,7 +37,7 @@ class Attention(nn.Module):
             setattr(self, name, getattr(attention, name))
 
     def join(self) -> None:
-        """Make one layer of the three that give queries, keys and values: one product, not three."""
+        """Make one layer of the three for queries, keys and values: one product, not three."""
         parts = [self.q_proj, self.k_proj, self.v_proj]
         joined = nn.utils.skip_init(
             nn.Linear, parts[0].in_features, sum(part.out_features for part in parts)

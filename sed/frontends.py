@@ -150,7 +150,7 @@ class MFCC(nn.Module):
         (batch, num_frames, num_coefficients) Tensor
             ``num_frames = ceil(num_samples / hop)``; windows that reach past the ends see zeros.
         """
-        num_frames = -(-waveform.shape[-1] // self.hop)
+        num_frames = (waveform.shape[-1] + self.hop - 1) // self.hop  # in ONNX, -5 // 2 is -2
         right = (num_frames - 1) * self.hop + self.fft_size - self.left - waveform.shape[-1]
         padded = nn.functional.pad(waveform, (self.left, max(0, right)))
         frames = padded.unfold(-1, self.fft_size, self.hop)[:, :num_frames]

@@ -227,9 +227,7 @@ class EmotionModel(nn.Module):
             temporary.unlink(missing_ok=True)
         if card is None:
             num_parameters = sum(tensor.numel() for tensor in weights.values())
-            card = model_card(
-                name or folder.resolve().name, content, num_parameters=num_parameters
-            )
+            card = model_card(name or folder.resolve().name, content, num_parameters=num_parameters)
         with whole_file(folder / "README.md") as stream:
             stream.write(card)
 

@@ -87,10 +87,11 @@ def chosen_dtype(name: str, model: EmotionModel, device: str | torch.device) -> 
 def prepare(model: EmotionModel, dtype: str, device: str | torch.device) -> EmotionModel:
     """A model of float32 made ready for inference, in place.
 
-    Weight norms are folded, queries, keys and values come from one layer, the encoder and the head cast, and on a processor linear layers become
-    `PackedLinear` or `Int8Linear`, one after the other, so that there are never two whole models
-    in memory. MFCCs and their normalisation stay in float32. With int8, everything but the linear
-    layers computes in bfloat16 where the processor does, else in float32.
+    Weight norms are folded, the encoder and the head cast, and on a processor queries, keys and
+    values come from one layer and linear layers become `PackedLinear` or `Int8Linear`, one after
+    the other, so that there are never two whole models in memory. MFCCs and their normalisation
+    stay in float32. With int8, everything but the linear layers computes in bfloat16 where the
+    processor does, else in float32.
 
     What comes out can neither be trained, saved nor moved.
 

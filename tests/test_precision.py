@@ -408,7 +408,8 @@ def test_a_layer_is_let_go_before_the_next_one_is_made(
 
     monkeypatch.setattr(precision, name, counting)
     prepare(model, dtype, "cpu")
-    assert alive == list(range(len(weights), 0, -1))
+    assert len(alive) > 5  # and each time, as many at least are gone as have been made
+    assert all(left <= len(weights) - index for index, left in enumerate(alive))
     assert not any(reference() is not None for reference in weights)
 
 

@@ -23,27 +23,27 @@ class Frames:
     ----------
     lengths : (batch,) Tensor of int
         Frames of each sequence.
+    num_rows : int, optional
+        Their sum, where it is known without a look at a tensor.
     """
 
-    def __init__(self, lengths: Tensor) -> None:
-        self.sequence = torch.repeat_interleave(
-            torch.arange(len(lengths), device=lengths.device), lengths
-        )
-        starts = torch.cumsum(lengths, dim=0) - lengths
-        self.age = torch.arange(len(self.sequence), device=lengths.device) - starts[self.sequence]
-        self.remaining = lengths[self.sequence] - 1 - self.age
-        self.num_sequences = len(lengths)
+    def __init__(self, lengths: Tensor, num_rows: int | None = None) -> None:
+        num_rows = int(lengths.sum()) if num_rows is None else num_rows
+        rows = torch.arange(num_rows, device=lengths.device)
+        ends = torch.cumsum(lengths, dim=0)
+        self.sequence = (rows[:, None] >= ends).sum(dim=1)
+        self.age = rows - (ends - lengths)[self.sequence]
+        self.remaining = ends[self.sequence] - 1 - rows
+        self.num_sequences = lengths.shape[0]
         self._inside: dict[int, Tensor | None] = {}
 
     def shift(self, rows: Tensor, distance: int) -> Tensor:
         """Row `distance` frames earlier (later if negative) of the same sequence, zero outside."""
-        if abs(distance) >= len(rows):
-            return torch.zeros_like(rows)
         gap = rows.new_zeros(abs(distance), rows.shape[1])
         if distance > 0:
-            shifted = torch.cat((gap, rows[:-distance]))
+            shifted = torch.cat((gap, rows))[: rows.shape[0]]
         else:
-            shifted = torch.cat((rows[-distance:], gap))
+            shifted = torch.cat((rows, gap))[-distance:]
         if distance not in self._inside:
             inside = self.age >= distance if distance > 0 else self.remaining >= -distance
             # In a single sequence the gap is all that lies outside.
@@ -215,13 +215,18 @@ class TIMNet(nn.Module):
         """
         batch, num_frames, _ = features.shape
         if lengths is None:
-            lengths = torch.full((batch,), num_frames, device=features.device)
+            counts = torch.full((batch,), num_frames, device=features.device)
+            return self._of_rows(features.flatten(0, 1), counts).unflatten(0, (batch, num_frames))
         valid = torch.arange(num_frames, device=features.device) < lengths[:, None]
-        frames = Frames(lengths)
-        rows = features[valid]
-        fused = self.back(rows, frames, self.fusion) + self.ahead(rows, frames, self.fusion)
         logits = features.new_zeros(batch, num_frames, self.classify.out_features)
-        logits[valid] = self.classify(fused)
+        logits[valid] = self._of_rows(features[valid], lengths)
+        return logits
+
+    def _of_rows(self, rows: Tensor, lengths: Tensor) -> Tensor:
+        """Logits of the rows of sequences of these lengths."""
+        frames = Frames(lengths, rows.shape[0])
+        fused = self.back(rows, frames, self.fusion) + self.ahead(rows, frames, self.fusion)
+        logits: Tensor = self.classify(fused)
         return logits
 
     def utterance(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
