@@ -380,18 +380,22 @@ def has_encoder(content: dict[str, Any]) -> bool:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file, in float32; they stay in the file until they are used.
+    """Tensors of a file, in float32.
 
     Raises
     ------
     ValueError
         If it is no such file.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        weights = load_file(path)
+        with safe_open(path, framework="pt") as stream:
+            names = list(stream.keys())
+        weights = {}
+        for name in names:  # opened anew for each: what was read before does not stay mapped
+            with safe_open(path, framework="pt") as stream:
+                weights[name] = stream.get_tensor(name).to(torch.float32, copy=True)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
-    return {name: tensor.float() for name, tensor in weights.items()}
+    return weights

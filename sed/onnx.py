@@ -82,7 +82,8 @@ def export(
         "decoding": model.decoding,
     }
     if card is None:
-        num_parameters = sum(weight.numel() for weight in model.parameters())
+        weights = (tensor for tensor in model.state_dict().values() if tensor.is_floating_point())
+        num_parameters = sum(tensor.numel() for tensor in weights)
         card = model_card(folder.resolve().name, content, num_parameters=num_parameters)
     program = _program(model, opset)
     folder.mkdir(parents=True, exist_ok=True)
