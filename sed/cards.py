@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sed.hub import CARD, WEIGHTS, kind_of, read_config
+from sed.files import whole_file
+from sed.hub import CARD, CONFIG, WEIGHTS, kind_of, read_config
 
 NAMES = {
     "hubert": "HuBERT",
@@ -127,6 +128,35 @@ def model_card(
         )
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{name}: its config describes no model ({error!r})") from None
+
+
+def write_description(
+    folder: Path,
+    content: Mapping[str, Any],
+    *,
+    num_parameters: int,
+    name: str | None = None,
+    card: str | None = None,
+) -> None:
+    """Write what lies beside a model's weights: ``config.json`` and the card.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if need be.
+    content : mapping
+        Of ``config.json``.
+    num_parameters : int
+    name : str, optional
+        What the card calls the model; the folder's name by default.
+    card : str, optional
+        Text of the card; that of `model_card` by default.
+    """
+    if card is None:
+        card = model_card(name or folder.resolve().name, content, num_parameters=num_parameters)
+    for file, text in ((CONFIG, json.dumps(content, indent=2) + "\n"), (CARD, card)):
+        with whole_file(folder / file) as stream:
+            stream.write(text)
 
 
 def card_of(folder: Path, name: str) -> str:

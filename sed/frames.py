@@ -117,7 +117,7 @@ class FrameGrid:
 
     def num_frames(self, num_samples: int) -> int:
         """Cells that hold at least one of `num_samples` samples."""
-        return -(-num_samples // self.hop)
+        return (num_samples + self.hop - 1) // self.hop  # as ONNX divides, -5 // 2 is -2
 
     def seconds(self, frame: int) -> float:
         """Onset of a frame in seconds."""

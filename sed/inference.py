@@ -16,7 +16,7 @@ from pyannote.core import SlidingWindowFeature, Timeline
 from torch import Tensor
 
 from sed.audio import Recording
-from sed.model import Specifications
+from sed.specifications import Specifications
 from sed.vad import Hook
 from sed.windows import Window, plan
 

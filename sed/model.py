@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from contextlib import nullcontext
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,66 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from sed.encoders import ARCHITECTURES, Encoder
-from sed.files import whole_file
-from sed.frames import FrameGrid
 from sed.frontends import CepstralFeatures
 from sed.heads import head_named
 from sed.hub import CONFIG, WEIGHTS, kind_of, locate, read_config
-from sed.labels import NEUTRAL, canonical
+from sed.repository import NotFetchedError, Repository
+from sed.specifications import Specifications
 
 _UNUSED = "num_batches_tracked"  # of no use outside of training, and so not stored
 
 # What arguments of the wrong type, name or size cause in the layers they reach.
 _NO_MODEL = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-
-
-@dataclass(frozen=True)
-class Specifications:
-    """What a model expects of its input and promises of its output.
-
-    Parameters
-    ----------
-    classes : tuple of str
-        Full emotion names in the order of the output, neutral among them.
-    sample_rate : int
-        Samples per second of the input.
-    hop : int
-        Samples per output frame.
-    context : int or None
-        Frames on each side that an output frame depends on. Frames further from a window's edge
-        are the same in any window. None where every frame depends on the whole input.
-    window : float
-        Seconds of speech that go through the network at once.
-    edge_padding : int
-        Zeros that the model puts on both sides of its input, see `sed.encoders.Encoder`.
-    """
-
-    classes: tuple[str, ...]
-    sample_rate: int
-    hop: int
-    context: int | None
-    window: float
-    edge_padding: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse specifications without neutral, with unknown classes, or without extent."""
-        object.__setattr__(self, "classes", tuple(canonical(name) for name in self.classes))
-        if NEUTRAL not in self.classes or len(set(self.classes)) != len(self.classes):
-            raise ValueError(
-                f"classes must be distinct and hold {NEUTRAL!r}, not {', '.join(self.classes)}"
-            )
-        if (self.context or 0) < 0 or self.window <= 0 or self.edge_padding < 0:
-            raise ValueError(f"context, window and edge_padding must not be negative: {self}")
-
-    @property
-    def neutral(self) -> int:
-        """Column of the neutral class."""
-        return self.classes.index(NEUTRAL)
-
-    @property
-    def grid(self) -> FrameGrid:
-        """Frame grid of the output."""
-        return FrameGrid(self.sample_rate, self.hop)
 
 
 class EmotionModel(nn.Module):
@@ -176,10 +124,17 @@ class EmotionModel(nn.Module):
         """
         posteriors = self.logits(waveform).float().softmax(dim=-1)
         num_frames = self.specifications.grid.num_frames(waveform.shape[-1])
-        missing = num_frames - posteriors.shape[1]
-        if missing > 0:
-            posteriors = torch.cat((posteriors, posteriors[:, -1:].expand(-1, missing, -1)), dim=1)
-        return posteriors[:, :num_frames]
+        frames = torch.arange(num_frames, device=posteriors.device)
+        return posteriors[:, frames.clamp(max=posteriors.shape[1] - 1)]
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What ``config.json`` says of the model."""
+        return {
+            "specifications": dataclasses.asdict(self.specifications),
+            "model": self.config,
+            "decoding": self.decoding,
+        }
 
     def save_pretrained(
         self,
@@ -204,32 +159,23 @@ class EmotionModel(nn.Module):
         """
         from safetensors.torch import save
 
-        from sed.cards import model_card
+        from sed.cards import write_description
 
         folder = Path(folder)
-        content = {
-            "specifications": dataclasses.asdict(self.specifications),
-            "model": self.config,
-            "decoding": self.decoding if decoding is None else decoding,
-        }
-        with whole_file(folder / CONFIG) as stream:
-            stream.write(json.dumps(content, indent=2) + "\n")
+        content = self.content if decoding is None else {**self.content, "decoding": decoding}
         weights = {
             name: tensor.contiguous()
             for name, tensor in self.state_dict().items()
             if not name.endswith(_UNUSED)
         }
+        num_parameters = sum(tensor.numel() for tensor in weights.values())
+        write_description(folder, content, num_parameters=num_parameters, name=name, card=card)
         temporary = folder / f".{WEIGHTS}"
         try:
             temporary.write_bytes(save(weights))  # save_file would let the owner alone read it
             temporary.replace(folder / WEIGHTS)
         finally:
             temporary.unlink(missing_ok=True)
-        if card is None:
-            num_parameters = sum(tensor.numel() for tensor in weights.values())
-            card = model_card(name or folder.resolve().name, content, num_parameters=num_parameters)
-        with whole_file(folder / "README.md") as stream:
-            stream.write(card)
 
     def push_to_hub(
         self, repo_id: str, *, private: bool | None = None, token: str | None = None, **options: Any
@@ -251,17 +197,30 @@ class EmotionModel(nn.Module):
         -------
         str
             Address of the commit.
+
+        Raises
+        ------
+        ValueError
+            If the hub cannot be reached or does not take it; the message says what would help.
         """
         import tempfile
 
         from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError
 
-        api = HfApi(token=token)
-        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        with tempfile.TemporaryDirectory() as parent:
-            folder = Path(parent) / repo_id.rpartition("/")[2]
-            self.save_pretrained(folder, name=repo_id)
-            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **options))
+        api, repository = HfApi(token=token), Repository(repo_id, options.get("revision"), token)
+        try:
+            with repository.asking():
+                api.create_repo(repo_id, private=private, exist_ok=True)
+            with tempfile.TemporaryDirectory() as folder:
+                self.save_pretrained(folder, name=repo_id)
+                with repository.asking():
+                    return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **options))
+        except NotFetchedError as error:
+            cause, reason = error.__cause__, str(error)
+            if isinstance(cause, HfHubHTTPError) and cause.response.status_code in (401, 403):
+                reason = "the hub wants a token that may write there: log in with hf auth login"
+            raise ValueError(f"{repo_id} cannot be uploaded: {reason}") from error
 
     @classmethod
     def from_pretrained(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib
-import json
 import logging
 import tempfile
 import warnings
@@ -15,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sed.files import whole_file
-from sed.hub import CARD, CONFIG, ONNX, read_config
-from sed.model import EmotionModel, Specifications
+from sed.hub import CONFIG, ONNX, read_config
+from sed.model import EmotionModel
+from sed.specifications import Specifications
 
 OPSET = 20
 """Version of ONNX's operators; onnxruntime knows it from 1.17 on."""
@@ -66,7 +64,7 @@ def export(
     >>> bool(torch.allclose(exported(waveform), model(waveform), atol=1e-4))
     True
     """
-    from sed.cards import model_card
+    from sed.cards import write_description
 
     for package in ("onnx", "onnxscript"):
         _needed(package, "exporting a model")
@@ -76,24 +74,15 @@ def export(
     if dtypes:
         raise ValueError(f"a model in {dtypes.pop()} cannot be exported; load it in float32")
     folder = Path(folder)
-    content = {
-        "specifications": dataclasses.asdict(model.specifications),
-        "model": model.config,
-        "decoding": model.decoding,
-    }
-    if card is None:
-        weights = (tensor for tensor in model.state_dict().values() if tensor.is_floating_point())
-        num_parameters = sum(tensor.numel() for tensor in weights)
-        card = model_card(folder.resolve().name, content, num_parameters=num_parameters)
     program = _program(model, opset)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
         program.save(Path(temporary) / ONNX)
         for path in Path(temporary).iterdir():
             path.replace(folder / path.name)
-    for name, text in ((CONFIG, json.dumps(content, indent=2) + "\n"), (CARD, card)):
-        with whole_file(folder / name) as stream:
-            stream.write(text)
+    weights = (tensor for tensor in model.state_dict().values() if tensor.is_floating_point())
+    num_parameters = sum(tensor.numel() for tensor in weights)
+    write_description(folder, model.content, num_parameters=num_parameters, card=card)
 
 
 class OnnxModel:
@@ -201,22 +190,6 @@ class OnnxModel:
             )
 
 
-class _Graph(nn.Module):
-    """A model's forward in which nothing depends on the number of frames but shapes."""
-
-    def __init__(self, model: EmotionModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Posteriors, as `EmotionModel.forward` gives them."""
-        posteriors = self.model.logits(waveform).softmax(dim=-1)
-        hop = self.model.specifications.hop
-        num_frames = (waveform.shape[-1] + hop - 1) // hop
-        frames = torch.arange(num_frames, device=waveform.device)
-        return posteriors[:, frames.clamp(max=posteriors.shape[1] - 1)]
-
-
 @torch.no_grad()
 def _program(model: EmotionModel, opset: int) -> torch.onnx.ONNXProgram:
     """A model as ONNX, in memory.
@@ -236,7 +209,7 @@ def _program(model: EmotionModel, opset: int) -> torch.onnx.ONNXProgram:
         # The fused kernels give memory layouts that torch cannot follow when the length is open.
         with _silence(), sdpa_kernel(SDPBackend.MATH):
             program = torch.onnx.export(
-                _Graph(model).eval(),
+                model,
                 (example,),
                 input_names=[INPUT],
                 output_names=[OUTPUT],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from sed.model import Specifications
+    from sed.specifications import Specifications
 
 MARGIN = 1.0
 """Seconds that a window holds beyond a seam, for networks without a finite context."""
@@ -85,7 +85,7 @@ def margin(specifications: Specifications) -> float:
 
     Examples
     --------
-    >>> from sed.model import Specifications
+    >>> from sed.specifications import Specifications
     >>> classes = ("neutral", "happy")
     >>> margin(Specifications(classes, 16_000, 320, context=60, window=20.0))
     0.0
@@ -137,7 +137,7 @@ def plan(
 
     Examples
     --------
-    >>> from sed.model import Specifications
+    >>> from sed.specifications import Specifications
     >>> finite = Specifications(("neutral", "happy"), 16_000, 320, context=2, window=20.0)
     >>> [(window.start, window.stop) for window in plan([(0, 6), (6, 15)], 15, finite)]
     [(0, 8), (4, 15)]

@@ -24,7 +24,7 @@ MAX_LINES = 400
 RANKS = [
     {"frames", "labels", "files"},
     {"resampling", "formats", "smoothing", "best_paths", "colours", "heads", "frontends"}
-    | {"attention", "convolutions", "processors", "repository"},
+    | {"attention", "convolutions", "processors", "repository", "specifications"},
     {"decoders", "decoding", "scoring", "encoders"},
     {"audio", "interop"},
     {"silero", "oracle", "segmentation", "hub"},
@@ -75,7 +75,7 @@ NO_TORCH = {
 
 LAZY_TORCH = NO_TORCH | {"audio", "resampling", "decoders", "oracle", "colours", "__init__"}
 LAZY_TORCH |= {"cli", "vad", "silero", "corpora", "__main__"}
-LAZY_TORCH |= {"hub", "repository", "cards", "processors"}
+LAZY_TORCH |= {"hub", "repository", "cards", "processors", "specifications"}
 """Rooms whose modules load without it; `cli.batch` aside, which a command loads when it works."""
 
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from sed.audio import Recording
 from sed.inference import NUM_BLOCKS_AHEAD, Inference, Model, _behind
-from sed.model import Specifications
 from sed.segmentation import Segmentation
+from sed.specifications import Specifications
 from sed.windows import margin
 
 SAMPLE_RATE, HOP = 16_000, 320

@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sed.model import EmotionModel, Specifications
+from sed.model import EmotionModel
+from sed.specifications import Specifications
 
 SETTINGS: dict[str, Any] = {
     "classes": ["neutral", "happy", "sad", "angry"],

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyannote.core import Segment, Timeline
 
-from sed.model import Specifications
 from sed.segmentation import Segmentation
+from sed.specifications import Specifications
 from sed.windows import MARGIN, margin, plan
 
 SETTINGS = settings(max_examples=100, deadline=None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -32,6 +33,8 @@ Examples:
 
 _PLACES = {"sed": "", "onnx": ", ONNX", "speechbrain": ", SpeechBrain"}
 _UNKNOWN = "–"
+
+Model = TypeVar("Model")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Embedded, cached, or a folder.")]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")]
@@ -163,19 +166,11 @@ def export_model(name: Name, folder: Folder, debug: Debug = False) -> None:
     with one_line_errors(debug=debug):
         _check_empty(folder)
         from sed.model import EmotionModel
+        from sed.onnx import export
 
-        model = EmotionModel.from_pretrained(name)
-        try:
-            from sed.onnx import export
-
-            with naming(folder):
-                export(model, folder)
-        except ModuleNotFoundError as error:
-            if not (error.name or "").startswith("onnx"):
-                raise
-            raise ValueError(
-                f"exporting needs {error.name}: pip install 'speech-emotion-diarization[onnx]'"
-            ) from None
+        model, card = _with_card(name, EmotionModel.from_pretrained)
+        with naming(folder):
+            export(model, folder, card=card)
         typer.echo(folder)
 
 
@@ -184,16 +179,21 @@ def convert_model(name: Name, folder: Folder, debug: Debug = False) -> None:
     """Write a model, such as a checkpoint of SpeechBrain, as a folder of this package."""
     with one_line_errors(debug=debug):
         _check_empty(folder)
-        from sed.cards import card_of
-        from sed.hub import kind_of, locate
         from sed.model import EmotionModel
 
-        source = locate(name)
-        card = card_of(source, name) if kind_of(source) == "sed" else None
-        model = EmotionModel.from_pretrained(source)
+        model, card = _with_card(name, EmotionModel.from_pretrained)
         with naming(folder):
             model.save_pretrained(folder, card=card)
         typer.echo(folder)
+
+
+def _with_card(name: str, load: Callable[[Path], Model]) -> tuple[Model, str | None]:
+    """A model, and its card if it is one of this package and so keeps it."""
+    from sed.cards import card_of
+    from sed.hub import kind_of, locate
+
+    source = locate(name)
+    return load(source), card_of(source, name) if kind_of(source) == "sed" else None
 
 
 def find_models(cache_dir: Path | None = None) -> list[Listed]:

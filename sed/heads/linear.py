@@ -71,12 +71,17 @@ class LinearHead(nn.Module):
         if self.window > 1:
             if lengths is not None:
                 raise ValueError(f"padding cannot be told from frames under a {self.window} window")
-            features = F.avg_pool1d(
-                features.transpose(1, 2),
-                min(self.window, features.shape[1]),
+            num_frames = features.shape[1]
+            missing = max(0, self.window - num_frames)
+            # Zeros up to one window, and their share taken out again: an exported model cannot
+            # branch on the length.
+            means = F.avg_pool1d(
+                F.pad(features.transpose(1, 2), (0, missing)),
+                self.window,
                 self.stride,
                 ceil_mode=True,
                 count_include_pad=False,
-            ).transpose(1, 2)
+            )
+            features = means.transpose(1, 2) * ((num_frames + missing) / num_frames)
         logits: Tensor = self.classify(features)
         return logits

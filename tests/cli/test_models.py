@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,40 +211,30 @@ def test_nothing_is_written_over(models: Command, tmp_path: Path, word: str) -> 
     assert (tmp_path / "thesis.txt").read_text() == "dear"
 
 
-@pytest.fixture
-def exporter(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """Something in the place of `sed.onnx`, whose work is tested beside it."""
-    module = types.ModuleType("sed.onnx")
-    monkeypatch.setitem(sys.modules, "sed.onnx", module)
-    return module
-
-
-def test_export_hands_over_the_model(
-    models: Command, exporter: types.ModuleType, tmp_path: Path
+def test_an_exported_model_diarizes_as_the_model_does(
+    models: Command, diarize: Command, model_folder: Path, call: Path, tmp_path: Path
 ) -> None:
-    def export(model: object, folder: Path) -> None:
-        folder.mkdir()
-        (folder / CONFIG).write_bytes(OURS[CONFIG])
-        (folder / ONNX).write_text(type(model).__name__)
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    exported = tmp_path / "exported model"
+    assert models("export", model_folder, exported) == Outcome(0, f"{exported}\n", "")
+    assert kind_of(exported) == "onnx"
+    assert (exported / CARD).read_text() == (model_folder / CARD).read_text()
+    expected = diarize(call, "--rttm", "-")
+    assert len(expected.out.splitlines()) > 2
+    assert diarize(call, "--rttm", "-", "--model", exported) == expected
 
-    exporter.export = export
-    outcome = models("export", "timnet-mfcc", tmp_path / "exported")
-    assert outcome == Outcome(0, f"{tmp_path / 'exported'}\n", "")
-    assert (tmp_path / "exported" / ONNX).read_text() == "EmotionModel"
-    assert kind_of(tmp_path / "exported") == "onnx"
 
-
+@pytest.mark.parametrize("package", ["onnx", "onnxscript"])
 def test_export_tells_what_to_install(
-    models: Command, exporter: types.ModuleType, tmp_path: Path
+    models: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    def export(model: object, folder: Path) -> None:
-        raise ModuleNotFoundError("No module named 'onnxscript'", name="onnxscript")
-
-    exporter.export = export
+    pytest.importorskip("onnx")
+    monkeypatch.setitem(sys.modules, package, None)
     outcome = models("export", "timnet-mfcc", tmp_path / "exported")
     assert (outcome.code, outcome.out) == (2, "")
-    told = "exporting needs onnxscript: pip install 'speech-emotion-diarization[onnx]'"
-    assert outcome.error == told
+    told = f"needs {package}; pip install 'speech-emotion-diarization[onnx]'"
+    assert outcome.error.endswith(told) and not (tmp_path / "exported").exists()
 
 
 @pytest.mark.parametrize(
