@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sed.attention import Attention, RelativeAttention
 from sed.convolutions import Convolutions
+from sed.repository import fetch_files
 
 ARCHITECTURES = {
     "hubert": ("HubertConfig", "HubertModel"),
@@ -138,30 +139,28 @@ class Encoder(nn.Module):
         Raises
         ------
         ValueError
-            If it is a model of another type or its weights do not fit.
-        OSError
-            If it is neither a folder, nor cached, nor to be had from the hub.
+            If it is a model of another type, its weights do not fit, or it is neither a folder, nor
+            cached, nor to be had from the hub.
         """
         import transformers
         from transformers import AutoConfig, AutoFeatureExtractor
 
-        place = {
-            "revision": revision,
-            "token": token,
-            "cache_dir": cache_dir,
-            "local_files_only": local_files_only,
-        }
-        published = AutoConfig.from_pretrained(name_or_path, **place)
-        architecture = published.model_type
-        _check_architecture(architecture)
-        if "waveform_norm" not in options:
-            extractor = AutoFeatureExtractor.from_pretrained(name_or_path, **place)
-            options["waveform_norm"] = "standard" if extractor.do_normalize else "none"
-        changed = {**published.to_diff_dict(), **(config or {})}
-        with torch.device("meta"):  # weights come below
-            encoder = cls(architecture, changed, **options)
-        network = getattr(transformers, ARCHITECTURES[architecture][1])
-        source = network.from_pretrained(name_or_path, dtype=torch.float32, **place)
+        place: dict[str, Any] = {"revision": revision, "token": token, "cache_dir": cache_dir}
+        folder = _published(name_or_path, local_files_only=local_files_only, **place)
+        try:
+            published = AutoConfig.from_pretrained(folder, local_files_only=True)
+            _check_architecture(published.model_type)
+            if "waveform_norm" not in options:
+                extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+                options["waveform_norm"] = "standard" if extractor.do_normalize else "none"
+            changed = {**published.to_diff_dict(), **(config or {})}
+            with torch.device("meta"):  # weights come below
+                encoder = cls(published.model_type, changed, **options)
+            network = getattr(transformers, ARCHITECTURES[published.model_type][1])
+            source = network.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{folder} holds no encoder that is read here: {reason}") from None
         encoder.model.load_state_dict(source.state_dict(), assign=True)
         if encoder.layer == "weighted":
             encoder.layer_weights = nn.Parameter(torch.zeros(len(encoder.layer_weights)))
@@ -282,6 +281,27 @@ class Encoder(nn.Module):
             self.model.requires_grad_(False)
         elif self.trainable == "transformer":
             self.model.feature_extractor.requires_grad_(False)
+
+
+def _published(name_or_path: str | Path, *, local_files_only: bool, **place: Any) -> Path:
+    """Folder with the config and the weights of an encoder; the hub is asked last.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if Path(name_or_path).is_dir():
+        return Path(name_or_path)
+    errors = []
+    for offline in (True,) if local_files_only else (True, False):
+        for weights in ("model.safetensors", "pytorch_model.bin"):
+            files = ("config.json", "preprocessor_config.json", weights)
+            try:
+                return fetch_files(str(name_or_path), files, local_files_only=offline, **place)
+            except ValueError as error:
+                errors.append(error)
+    raise errors[-2]  # of the better file, where it was looked for last
 
 
 def _check_architecture(architecture: str) -> None:

@@ -283,7 +283,7 @@ class Repository:
             case errors.HTTPError():
                 return NotFetchedError(f"the hub cannot be reached ({detail})", elsewhere=True)
             case _:
-                reason = f"fetching it failed ({detail})"
+                reason = f"it failed ({detail})"
         return NotFetchedError(reason)
 
 

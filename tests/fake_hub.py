@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -10,11 +11,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 Files = Mapping[str, bytes]
+Answer = tuple[int, bytes, dict[str, str]]  # status, content and headers
 
 
 def model_files(folder: Path) -> dict[str, bytes]:
@@ -57,7 +59,7 @@ class FakeHub:
     gated : set of str
         Repositories whose files need a token, as on the hub; their list is public.
     token : str
-        The one that opens them.
+        The one that opens them, and that may write the repositories of ``org``.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class FakeHub:
         token: str = "hf_right",
     ) -> None:
         self.repositories, self.gated, self.token = dict(repositories), gated, token
+        self.private: set[str] = set()  # of those that were created here
         self.requests: list[str] = []
         self.broken: str | None = None  # what a request must hold to be answered with 503
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -92,21 +95,27 @@ class FakeHub:
                 self.do_GET()
 
             def do_GET(self) -> None:  # noqa: N802
+                self.reply(hub._answer)
+
+            def do_POST(self) -> None:  # noqa: N802
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                self.reply(lambda path, given: hub._take(path, given, content))
+
+            def reply(self, answer: Callable[[str, str | None], Answer]) -> None:
                 path = self.path.partition("?")[0]
                 hub.requests.append(f"{self.command} {path}")
-                given = self.headers.get("Authorization")
-                code, content, headers = hub._answer(path, given)
+                code, content, headers = answer(path, self.headers.get("Authorization"))
                 self.send_response(code)
                 for key, value in {"Content-Length": str(len(content)), **headers}.items():
                     self.send_header(key, value)
                 self.end_headers()
-                if self.command == "GET":
+                if self.command != "HEAD":
                     self.wfile.write(content)
 
         return Handler
 
-    def _answer(self, path: str, authorization: str | None) -> tuple[int, bytes, dict[str, str]]:
-        """Status, content and headers, as those of huggingface.co."""
+    def _answer(self, path: str, authorization: str | None) -> Answer:
+        """What huggingface.co answers to those who read."""
         if self.broken is not None and self.broken in path:
             return 503, b"", {}
         if authorization not in (None, f"Bearer {self.token}"):
@@ -126,17 +135,49 @@ class FakeHub:
                 {"type": "file", "path": name, "size": len(content), "oid": git_hash(content)}
                 for name, content in files.items()
             ]
-            return 200, json.dumps(tree).encode(), {"Content-Type": "application/json"}
+            return _json(tree)
         if parts[3] != "resolve":
             siblings = [{"rfilename": name} for name in files]
-            info = {"id": parts[2], "sha": commit, "siblings": siblings}
-            return 200, json.dumps(info).encode(), {"Content-Type": "application/json"}
+            return _json({"id": parts[2], "sha": commit, "siblings": siblings})
         if parts[2] in self.gated and authorization is None:
             return 401, b"", {"X-Error-Code": "GatedRepo"}
         if parts[5] not in files:
             return 404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}
         content = files[parts[5]]
         return 200, content, {"ETag": f'"{git_hash(content)}"', "X-Repo-Commit": commit}
+
+    def _take(self, path: str, authorization: str | None, content: bytes) -> Answer:
+        """What it answers to those who write; every file is one that fits into the commit."""
+        if path == "/api/validate-yaml":
+            return _json({"errors": [], "warnings": []})
+        parts = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(preupload|commit)/([^/]+)", path)
+        if authorization != f"Bearer {self.token}":  # the client takes it so for a repository's 401
+            return 401, b"", {"X-Error-Code": "RepoNotFound"} if parts else {}
+        given = [json.loads(line) for line in content.splitlines()]
+        name = parts[1] if parts else f"{given[0]['organization']}/{given[0]['name']}"
+        if not name.startswith("org/"):
+            return _json({"error": f"You have no right to write {name}"}, code=403)
+        if parts is None:
+            code = 409 if name in self.repositories else 200
+            if code == 200 and given[0].get("visibility") == "private":
+                self.private.add(name)
+            self.repositories.setdefault(name, {})
+            return _json({"url": f"{self.address}/{name}"}, code=code)
+        if parts[3] != "main":
+            return 404, b"", {"X-Error-Code": "RevisionNotFound"}
+        if parts[2] == "preupload":
+            how = {"uploadMode": "regular", "shouldIgnore": False}
+            return _json({"files": [{"path": file["path"], **how} for file in given[0]["files"]]})
+        added = [operation["value"] for operation in given if operation["key"] == "file"]
+        files = {file["path"]: base64.b64decode(file["content"]) for file in added}
+        self.repositories[name] = {**self.repositories[name], **files}
+        commit = commit_of(self.repositories[name])
+        return _json({"commitUrl": f"{self.address}/{name}/commit/{commit}", "commitOid": commit})
+
+
+def _json(content: object, *, code: int = 200) -> Answer:
+    """Answer in JSON."""
+    return code, json.dumps(content).encode(), {"Content-Type": "application/json"}
 
 
 def closed_address() -> str:

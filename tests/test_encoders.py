@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from fake_hub import fill_cache
+from safetensors.torch import load_file
 from tiny_encoders import ARCHITECTURES, BASE, LARGE, SIZES, stir
 from torch import Tensor
 from torch.nn import functional as F
@@ -221,6 +224,42 @@ def test_published_weights_are_read_from_a_folder(published: Path) -> None:
     torch.testing.assert_close(ours(waveform), expected, atol=1e-4, rtol=0)
     normalizing = Encoder.from_pretrained(published, waveform_norm="standard", layer="weighted")
     assert normalizing.waveform_norm == "standard" and not normalizing.layer_weights.any()
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
+def test_a_cached_encoder_loads_without_a_single_attempt_to_connect(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    if weights == "pytorch_model.bin":
+        tensors = load_file(published / "model.safetensors")
+        torch.save(tensors, published / weights)
+    names = ("config.json", "preprocessor_config.json", weights)
+    files = {name: (published / name).read_bytes() for name in names}
+    fill_cache(tmp_path / "cache", "org/tiny-hubert", files)
+    asked: list[object] = []
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **_: asked.append(arguments))
+    encoder = Encoder.from_pretrained("org/tiny-hubert", cache_dir=tmp_path / "cache").eval()
+    expected = Encoder.from_pretrained(published).eval()
+    waveform = torch.randn(1, 4_000)
+    assert torch.equal(encoder(waveform), expected(waveform)) and asked == []
+
+
+def test_an_encoder_that_is_not_here_is_named_with_the_command_that_fetches_it(
+    tmp_path: Path,
+) -> None:
+    place = {"cache_dir": tmp_path, "local_files_only": True}
+    with pytest.raises(
+        ValueError, match=r"hf download org/none config.json .*safetensors"
+    ) as error:
+        Encoder.from_pretrained("org/none", **place)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="'two words' is no repository of the hub"):
+        Encoder.from_pretrained("two words", **place)
+    with pytest.raises(ValueError, match=f"{tmp_path} holds no encoder that is read here") as error:
+        Encoder.from_pretrained(tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_freezing_holds_for_published_weights(published: Path) -> None:

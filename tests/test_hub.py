@@ -341,7 +341,7 @@ def test_the_hubs_client_is_as_it_was_afterwards() -> None:
     """Its telemetry and its warnings are off for our calls alone."""
     constants, logger = huggingface_hub.constants, logging.getLogger("huggingface_hub")
     before = (constants.HF_HUB_DISABLE_TELEMETRY, logger.level)
-    with pytest.raises(NotFetchedError, match="fetching it failed"), Repository("a/b").asking():
+    with pytest.raises(NotFetchedError, match="it failed"), Repository("a/b").asking():
         assert constants.HF_HUB_DISABLE_TELEMETRY
         assert not logger.isEnabledFor(logging.WARNING)
         raise RuntimeError("from deep inside")
