@@ -15,7 +15,7 @@ from sed.audio import Recording
 from sed.cli.errors import EXPECTED, FAILED, describe, report
 from sed.cli.inputs import STANDARD_INPUT, Input, find_inputs, spool_folder
 from sed.cli.outputs import Outputs
-from sed.cli.progress import DiarizationProgress
+from sed.cli.progress import SPEECH_SHARE, DiarizationProgress
 from sed.decoding import Binarize
 from sed.formats import AnnotatedRecording
 from sed.pipeline import Pipeline
@@ -118,10 +118,15 @@ def diarize_all(pipeline: Pipeline, selection: Selection, outputs: Outputs, *, d
         report(message if message.startswith(name) else f"{name}: {message}", debug=debug)
         num_failed += 1
 
+    has_encoder = pipeline.inference.model.specifications.context is None
     with (
         _log_lines(quiet=outputs.quiet),
         spool_folder() as spool,
-        DiarizationProgress(_count(selection.inputs), quiet=outputs.quiet) as progress,
+        DiarizationProgress(
+            _count(selection.inputs),
+            quiet=outputs.quiet,
+            speech_share=SPEECH_SHARE["encoder" if has_encoder else "light"],
+        ) as progress,
     ):
         for item in find_inputs(selection.inputs, spool=spool, on_error=failed):
             progress.begin(item.uri)
