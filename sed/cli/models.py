@@ -162,7 +162,7 @@ def show_model(name: Name, debug: Debug = False) -> None:
 
 @models.command("export")
 def export_model(name: Name, folder: Folder, debug: Debug = False) -> None:
-    """Write a model as ONNX, which runs without torch; needs the extra onnx."""
+    """Write a model as ONNX, which other runtimes read too; needs the extra onnx."""
     with one_line_errors(debug=debug):
         _check_empty(folder)
         from sed.model import EmotionModel
