@@ -43,7 +43,9 @@ def command_lines() -> list[str]:
     """Lines of shell blocks that call one of our commands."""
     lines = [line for block in blocks("bash") for line in block.values[0].splitlines()]
     calls = [part.strip() for line in lines for part in line.split("#")[0].split("|")]
-    return [call for call in calls if re.match(r"sed (diarize|models|score)\b", call)]
+    return [
+        call for call in calls if re.match(r"sed (diarize|models|prepare|score|simulate)\b", call)
+    ]
 
 
 @pytest.mark.parametrize("line", command_lines())

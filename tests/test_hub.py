@@ -13,6 +13,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 from fake_hub import FakeHub, closed_address, fill_cache, model_files, run_with_hub
+from huggingface_hub import constants
 
 from sed.hub import (
     CHECKPOINT,
@@ -339,7 +340,7 @@ def test_a_part_of_what_was_asked_for_is_not_taken_for_all(
 
 def test_the_hubs_client_is_as_it_was_afterwards() -> None:
     """Its telemetry and its warnings are off for our calls alone."""
-    constants, logger = huggingface_hub.constants, logging.getLogger("huggingface_hub")
+    logger = logging.getLogger("huggingface_hub")
     before = (constants.HF_HUB_DISABLE_TELEMETRY, logger.level)
     with pytest.raises(NotFetchedError, match="it failed"), Repository("a/b").asking():
         assert constants.HF_HUB_DISABLE_TELEMETRY

@@ -12,6 +12,8 @@ from sed.cli.diarize import EPILOG as DIARIZE_EPILOG
 from sed.cli.diarize import diarize
 from sed.cli.errors import INTERRUPTED, WRONG_USE, report
 from sed.cli.models import models
+from sed.cli.prepare import EPILOG as PREPARE_EPILOG
+from sed.cli.prepare import prepare
 from sed.cli.score import EPILOG as SCORE_EPILOG
 from sed.cli.score import score
 
@@ -56,4 +58,5 @@ def _about() -> None:
 
 app.command(epilog=DIARIZE_EPILOG)(diarize)
 app.add_typer(models, name="models")
+app.command(epilog=PREPARE_EPILOG)(prepare)
 app.command(epilog=SCORE_EPILOG)(score)

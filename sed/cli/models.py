@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from sed.cli.errors import EXPECTED, FAILED, describe, naming, one_line_errors, report
+from sed.cli.tables import print_table
 
 EPILOG = """
 A NAME is that of an embedded model, a folder, or OWNER/NAME on the Hugging Face hub.
@@ -245,36 +246,19 @@ def _describe(folder: Path, kind: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _print_table(found: list[Listed]) -> None:
-    """Table for a terminal; elsewhere the same in plain text, as wide as it needs to be."""
-    from rich import box
-    from rich.console import Console
+    """Table of models."""
     from rich.filesize import decimal
-    from rich.table import Table
-    from rich.text import Text
 
     from sed.cards import NAMES
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=10_000, no_color=True)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for heading in ("name", "where", "front-end", "head", "classes"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("size", justify="right", no_wrap=True)
+    headings = ["name", "where", "front-end", "head", "classes", "size"]
+    rows = []
     for model in found:
         name = model.name + (f" ({model.revision})" if model.revision not in ("", "main") else "")
         parts = (NAMES.get(part, part) or _UNKNOWN for part in (model.frontend, model.head))
-        cells = (
-            name,
-            model.where + _PLACES[model.kind],
-            *parts,
-            ", ".join(model.classes) or _UNKNOWN,
-            decimal(model.size),
-        )
-        table.add_row(*map(Text, cells))
-    with console.capture() as capture:
-        console.print(table)
-    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+        classes = ", ".join(model.classes) or _UNKNOWN
+        rows.append([name, model.where + _PLACES[model.kind], *parts, classes, decimal(model.size)])
+    print_table(headings, rows, right=["size"])
 
 
 def _print_card(card: str) -> None:

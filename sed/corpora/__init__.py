@@ -1,6 +1,6 @@
 """Corpora of emotional speech, and recordings simulated from them."""
 
 from sed.corpora.descriptor import Corpus
-from sed.corpora.utterance import Utterance
+from sed.corpora.utterance import Turn, Utterance, relabelled
 
-__all__ = ["Corpus", "Utterance"]
+__all__ = ["Corpus", "Turn", "Utterance", "relabelled"]

@@ -5,7 +5,8 @@
     {"id": {"wav": "datafolder/…", "duration": 4.2,
             "emotion": [{"emo": "happy", "start": 0.5, "end": 1.75}]}}
 
-The literal word ``datafolder`` stands for the folder that holds the corpus.
+The literal word ``datafolder`` stands for the folder that holds the corpus; a word in braces, such
+as ``{data_root}``, for one that only the reader of the manifest knows.
 """
 
 from __future__ import annotations
@@ -73,9 +74,11 @@ def parse(
     return recordings
 
 
-def _resolve(wav: str, folder: Path) -> Path:
-    """Path of the audio, with the word for the corpus folder replaced."""
+def _resolve(wav: str, folder: Path) -> Path | None:
+    """Path of the audio, with the word for the corpus folder replaced; None where none tells."""
     parts = Path(wav).parts
+    if parts and parts[0].startswith("{") and parts[0].endswith("}"):
+        return None
     return folder.joinpath(*parts[1:]) if parts and parts[0] == DATA_FOLDER else folder / wav
 
 

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 from command_line import Command, Outcome
 from fake_hub import FakeHub, Files, closed_address, fill_cache, model_files, run_with_hub
+from huggingface_hub import constants
 
 from sed.cli.models import _print_card
 from sed.hub import CARD, CHECKPOINT, CONFIG, ONNX, WEIGHTS, kind_of, locate
@@ -23,7 +23,7 @@ OURS = model_files(EMBEDDED)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The usual cache of the hub's client, empty."""
     folder = tmp_path / "cache"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
     return folder
 
 
