@@ -40,7 +40,9 @@ RANKS = [
 
 SIDE_WING = {
     "corpora": set("frames labels files audio formats vad decoding".split()),
-    "training": set("frames labels files corpora model inference decoding scoring".split()),
+    "training": set(
+        "frames labels files specifications corpora model inference decoding scoring".split()
+    ),
 }
 """Rooms beside the corridor: what they may import, and only recipes import the second."""
 

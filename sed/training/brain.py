@@ -9,46 +9,11 @@ import speechbrain as sb
 import torch
 from speechbrain.core import Stage
 from torch import Tensor
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sed.model import EmotionModel
 from sed.training.data import EpochSampler, Example
-
-
-def masked_cross_entropy(
-    logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0
-) -> Tensor:
-    """Mean cross-entropy over true frames; a frame counts the same in any batch.
-
-    Parameters
-    ----------
-    logits : (batch, num_frames, num_classes) Tensor
-    targets : (batch, num_frames) Tensor of int
-        -1 where there is padding.
-    label_smoothing : float
-    """
-    return F.cross_entropy(
-        logits.flatten(0, 1), targets.flatten(), ignore_index=-1, label_smoothing=label_smoothing
-    )
-
-
-def frame_errors(logits: Tensor, targets: Tensor) -> Tensor:
-    """Share of wrong frames of each recording: its EDER before any decoding.
-
-    Parameters
-    ----------
-    logits : (batch, num_frames, num_classes) Tensor
-    targets : (batch, num_frames) Tensor of int
-        -1 where there is padding.
-
-    Returns
-    -------
-    (batch,) Tensor
-    """
-    true = targets >= 0
-    wrong = (logits.argmax(dim=-1) != targets) & true
-    return wrong.sum(dim=1) / true.sum(dim=1)
+from sed.training.losses import frame_errors, masked_cross_entropy
 
 
 class EmotionBrain(sb.Brain):

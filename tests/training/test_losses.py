@@ -8,9 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-pytest.importorskip("speechbrain", reason="training needs the extra 'train'")
-
-from sed.training.brain import frame_errors, masked_cross_entropy  # noqa: E402
+from sed.training.losses import frame_errors, masked_cross_entropy
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -54,3 +52,28 @@ def test_errors_are_shares_of_each_recording() -> None:
 def test_a_random_guess_costs_the_logarithm_of_the_classes() -> None:
     loss = masked_cross_entropy(torch.zeros(2, 5, 4), torch.zeros(2, 5, dtype=torch.long))
     assert float(loss) == pytest.approx(math.log(4))
+
+
+def test_class_weights_say_how_much_a_frame_counts() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 6, 3, generator=generator)
+    targets = torch.tensor([[0, 1, 2, 0, 0, 1], [2, 2, 0, -1, -1, -1]])
+    weights = [0.5, 2.0, 3.0]
+    true = targets >= 0
+    losses = -logits.log_softmax(-1)[true].gather(1, targets[true][:, None])[:, 0]
+    counts = torch.tensor(weights)[targets[true]]
+    for gamma in (0.0, 1.5):
+        expected = (counts * (1 - torch.exp(-losses)) ** gamma * losses).sum() / counts.sum()
+        found = masked_cross_entropy(logits, targets, class_weights=weights, focal_gamma=gamma)
+        torch.testing.assert_close(found, expected)
+
+
+def test_a_focal_loss_spares_what_is_right_already() -> None:
+    sure = torch.tensor([[[8.0, 0.0], [0.0, 0.1]]])
+    targets = torch.tensor([[0, 0]])
+    plain, focal = (
+        masked_cross_entropy(sure[:, :1], targets[:, :1], focal_gamma=g) for g in (0, 2)
+    )
+    assert focal < 1e-4 * plain
+    with pytest.raises(ValueError, match="takes no label_smoothing"):
+        masked_cross_entropy(sure, targets, focal_gamma=2.0, label_smoothing=0.1)
