@@ -11,16 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from sed.architectures import ARCHITECTURES, check_architecture, encoder_config
 from sed.attention import Attention, RelativeAttention
 from sed.convolutions import Convolutions
 from sed.repository import fetch_files
-
-ARCHITECTURES = {
-    "hubert": ("HubertConfig", "HubertModel"),
-    "wav2vec2": ("Wav2Vec2Config", "Wav2Vec2Model"),
-    "wavlm": ("WavLMConfig", "WavLMModel"),
-}
-"""Model types of transformers, with the names of their classes."""
 
 Layer = int | Literal["last", "weighted"]
 WaveformNorm = Literal["none", "mean", "standard"]
@@ -65,6 +59,12 @@ class Encoder(nn.Module):
     gradient_checkpointing : bool
         Compute layers anew in the backward pass instead of keeping what is in between.
 
+    Attributes
+    ----------
+    description : dict
+        Name and arguments that make an encoder that computes the same; how it is trained is left
+        out.
+
     Examples
     --------
     >>> encoder = Encoder("wavlm", dict(
@@ -94,6 +94,14 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.model = _network(architecture, {**(config or {}), "apply_spec_augment": spec_augment})
+        self.description: dict[str, Any] = {
+            "name": architecture,
+            "config": config or {},
+            "waveform_norm": waveform_norm,
+            "layer": layer,
+            "output_norm": output_norm,
+            "edge_padding": edge_padding,
+        }
         self.waveform_norm, self.layer, self.output_norm = waveform_norm, layer, output_norm
         self.edge_padding, self.trainable = edge_padding, trainable
         num_layers = len(self.model.encoder.layers)
@@ -149,11 +157,11 @@ class Encoder(nn.Module):
         folder = _published(name_or_path, local_files_only=local_files_only, **place)
         try:
             published = AutoConfig.from_pretrained(folder, local_files_only=True)
-            _check_architecture(published.model_type)
+            check_architecture(published.model_type)
             if "waveform_norm" not in options:
                 extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
                 options["waveform_norm"] = "standard" if extractor.do_normalize else "none"
-            changed = {**published.to_diff_dict(), **(config or {})}
+            changed = encoder_config(published.model_type, published.to_dict()) | (config or {})
             with torch.device("meta"):  # weights come below
                 encoder = cls(published.model_type, changed, **options)
             network = getattr(transformers, ARCHITECTURES[published.model_type][1])
@@ -304,25 +312,12 @@ def _published(name_or_path: str | Path, *, local_files_only: bool, **place: Any
     raise errors[-2]  # of the better file, where it was looked for last
 
 
-def _check_architecture(architecture: str) -> None:
-    """Refuse what is no such encoder.
-
-    Raises
-    ------
-    ValueError
-        If it is none of `ARCHITECTURES`.
-    """
-    if architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise ValueError(f"unknown encoder architecture {architecture!r}; known are {known}")
-
-
 def _network(architecture: str, config: dict[str, Any]) -> Any:
     """Model of transformers with random weights, its slow parts replaced."""
     import transformers
     from huggingface_hub.errors import StrictDataclassError
 
-    _check_architecture(architecture)
+    check_architecture(architecture)
     config_class, model_class = (
         getattr(transformers, name) for name in ARCHITECTURES[architecture]
     )

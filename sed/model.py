@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sed.encoders import ARCHITECTURES, Encoder
+from sed.architectures import ARCHITECTURES
+from sed.encoders import Encoder
 from sed.frontends import CepstralFeatures
 from sed.heads import head_named
 from sed.hub import CONFIG, WEIGHTS, kind_of, locate, read_config
@@ -90,6 +91,40 @@ class EmotionModel(nn.Module):
             "head": head,
             "window": window,
         }
+
+    @classmethod
+    def from_encoder(
+        cls,
+        encoder: Encoder,
+        *,
+        classes: list[str] | tuple[str, ...],
+        head: dict[str, Any],
+        window: float = 20.0,
+    ) -> EmotionModel:
+        """Model to train: an encoder that has learned already, under a head that has not.
+
+        Parameters
+        ----------
+        encoder : Encoder
+            From `sed.encoders.Encoder.from_pretrained`; it becomes a part of the model.
+        classes, head, window
+            As in `EmotionModel`.
+
+        Examples
+        --------
+        >>> encoder = Encoder("hubert", dict(
+        ...     hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        ...     conv_dim=[8] * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2))
+        >>> model = EmotionModel.from_encoder(
+        ...     encoder, classes=["neutral", "happy"], head={"name": "linear", "bias": False})
+        >>> model.frontend is encoder, model.specifications.context
+        (True, None)
+        """
+        with torch.device("meta"):  # a place for the encoder, which takes no memory
+            model = cls(classes=classes, frontend=encoder.description, head=head, window=window)
+        model.frontend = encoder
+        model.head = head_named(num_features=encoder.num_features, num_classes=len(classes), **head)
+        return model
 
     def logits(self, waveform: Tensor) -> Tensor:
         """Logits of the frames that the network itself gives, for waveforms of equal length.

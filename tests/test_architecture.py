@@ -24,7 +24,7 @@ MAX_LINES = 400
 RANKS = [
     {"frames", "labels", "files"},
     {"resampling", "formats", "smoothing", "best_paths", "colours", "heads", "frontends"}
-    | {"attention", "convolutions", "processors", "repository", "specifications"},
+    | {"attention", "convolutions", "processors", "repository", "specifications", "architectures"},
     {"decoders", "decoding", "scoring", "encoders"},
     {"audio", "interop"},
     {"silero", "oracle", "segmentation", "hub"},
@@ -53,7 +53,7 @@ NEVER = {
     "soundfile": {"decoders"},
     "av": {"decoders"},
     "safetensors": {"model"},
-    "transformers": {"encoders", "interop"},
+    "transformers": {"architectures", "encoders"},
     "huggingface_hub": {"repository", "model", "encoders"},
     "yaml": {"interop"},
     "onnxruntime": {"onnx"},

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sed.encoders import Encoder
+from sed.model import EmotionModel
 
 both_norms = pytest.mark.parametrize("config", [LARGE, BASE], ids=["layer-norm", "group-norm"])
 every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -224,6 +225,25 @@ def test_published_weights_are_read_from_a_folder(published: Path) -> None:
     torch.testing.assert_close(ours(waveform), expected, atol=1e-4, rtol=0)
     normalizing = Encoder.from_pretrained(published, waveform_norm="standard", layer="weighted")
     assert normalizing.waveform_norm == "standard" and not normalizing.layer_weights.any()
+
+
+@torch.inference_mode()
+def test_a_model_on_a_published_encoder_is_saved_whole(published: Path, tmp_path: Path) -> None:
+    """With the encoder's weights and what of its config matters, not how it was to be trained."""
+    encoder = Encoder.from_pretrained(
+        published, trainable="transformer", layer=2, gradient_checkpointing=True
+    )
+    model = EmotionModel.from_encoder(
+        encoder, classes=["neutral", "happy"], head={"name": "timnet", "num_blocks": 2}
+    ).eval()
+    model.save_pretrained(tmp_path / "model")
+    loaded = EmotionModel.from_pretrained(tmp_path / "model")
+    waveform = torch.randn(1, 8_000)
+    assert torch.equal(loaded(waveform), model(waveform))
+    convolutions = loaded.frontend.model.feature_extractor
+    assert all(parameter.requires_grad for parameter in convolutions.parameters())
+    config = loaded.config["frontend"]["config"]
+    assert config["hidden_size"] == 32 and not {"vocab_size", "architectures"} & config.keys()
 
 
 @pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])

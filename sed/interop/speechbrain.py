@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sed.encoders import ARCHITECTURES, Encoder
+from sed.architectures import ARCHITECTURES, encoder_config
+from sed.encoders import Encoder
 from sed.heads import head_named
 from sed.interop.hyperparams import Hyperparams, read_small
 from sed.interop.tensors import fitted, load_tensors
@@ -37,16 +38,6 @@ DECODING = {
     "min_duration_off": 0.0,
 }
 """Best class frame by frame and nothing else, as SpeechBrain decodes."""
-
-_OF_OTHER_PARTS = (
-    *("adapter_kernel", "adapter_stride", "apply_spec_augment", "bos_", "classifier_"),
-    *("codevector_", "contrastive_", "ctc_", "diversity_", "eos_", "feat_quantizer_"),
-    *("final_dropout", "num_adapter_", "num_codevector", "num_ctc_", "num_feat_extract_layers"),
-    *("num_negatives", "output_hidden_size", "pad_", "proj_codevector_", "tdnn_"),
-    *("use_weighted_", "vocab_", "xvector_"),
-)
-"""Beginnings of the settings that transformers keeps beside those of the encoder: of its heads,
-losses and tokens, and one that `Encoder` sets itself."""
 
 
 def read_checkpoint(
@@ -203,23 +194,9 @@ def _frontend(hyperparams: Hyperparams, **place: Any) -> dict[str, Any]:
         raise ValueError(f"{folder / ENCODER_FILES[0]}: the model_type is none of {known}")
     return {
         "name": architecture,
-        "config": _encoder_config(architecture, published),
+        "config": encoder_config(architecture, published),
         "waveform_norm": "standard" if extractor.get("do_normalize", True) else "mean",
         "output_norm": encoder["output_norm"],
-    }
-
-
-def _encoder_config(architecture: str, published: dict[str, Any]) -> dict[str, Any]:
-    """What differs from the defaults of transformers, of the settings that are the encoder's."""
-    import transformers
-
-    config_class = getattr(transformers, ARCHITECTURES[architecture][0])
-    common = transformers.PreTrainedConfig().to_dict()
-    return {
-        name: published[name]
-        for name, default in config_class().to_dict().items()
-        if name in published and published[name] != default
-        if name not in common and not name.startswith(_OF_OTHER_PARTS)
     }
 
 
