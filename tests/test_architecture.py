@@ -50,7 +50,7 @@ NEVER = {
     "speechbrain": {"training", "scoring"},
     "hyperpyyaml": {"training"},
     "silero_vad": {"silero"},
-    "soundfile": {"decoders"},
+    "soundfile": {"decoders", "corpora"},
     "av": {"decoders"},
     "safetensors": {"model"},
     "transformers": {"architectures", "encoders"},

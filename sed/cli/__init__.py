@@ -16,6 +16,8 @@ from sed.cli.prepare import EPILOG as PREPARE_EPILOG
 from sed.cli.prepare import prepare
 from sed.cli.score import EPILOG as SCORE_EPILOG
 from sed.cli.score import score
+from sed.cli.simulate import EPILOG as SIMULATE_EPILOG
+from sed.cli.simulate import simulate
 
 # The base of all errors in how a command is written; typer has it from click, or from its own
 # copy of click, and exports only this child.
@@ -60,3 +62,4 @@ app.command(epilog=DIARIZE_EPILOG)(diarize)
 app.add_typer(models, name="models")
 app.command(epilog=PREPARE_EPILOG)(prepare)
 app.command(epilog=SCORE_EPILOG)(score)
+app.command(epilog=SIMULATE_EPILOG)(simulate)

@@ -6,6 +6,7 @@ loudness, and those of one speaker are joined in sequences such as neutral-emoti
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,31 +14,24 @@ from dataclasses import dataclass
 import numpy as np
 from pyannote.core import Annotation, Segment
 
-from sed.audio import Recording
-from sed.corpora.utterance import Utterance
-from sed.decoding import Binarize
+from sed.corpora.clips import LOUDNESS, SHORT_SILENCES, Clip, LazyClip, lazy_clips, load_clips
+from sed.corpora.joining import join
 from sed.labels import NEUTRAL
-from sed.vad import VAD
+
+__all__ = [
+    "FOUR_SEQUENCES",
+    "LOUDNESS",
+    "SHORT_SILENCES",
+    "Clip",
+    "LazyClip",
+    "SimulatedRecording",
+    "Simulation",
+    "lazy_clips",
+    "load_clips",
+]
 
 FOUR_SEQUENCES: Mapping[str, float] = {"E": 0.25, "NE": 0.25, "EN": 0.25, "NEN": 0.25}
 """The paper's figure 5 with its probabilities: N is a neutral utterance, E an emotional one."""
-
-LOUDNESS = 0.05
-"""Root mean square that every clip is brought to: -26 dB below full scale."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Speech of an utterance, silences removed.
-
-    Parameters
-    ----------
-    utterance : Utterance
-    samples : (num_samples,) np.ndarray of float32
-    """
-
-    utterance: Utterance
-    samples: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,6 +46,8 @@ class SimulatedRecording:
         The emotions; neutral stretches have no segment.
     corpus, speaker, sequence : str
         Where it comes from, and its sequence, such as "NEN".
+    clips : tuple of str
+        Names of the utterances, in their order.
     """
 
     samples: np.ndarray
@@ -60,6 +56,7 @@ class SimulatedRecording:
     corpus: str
     speaker: str
     sequence: str
+    clips: tuple[str, ...] = ()
 
     @property
     def duration(self) -> float:
@@ -67,101 +64,97 @@ class SimulatedRecording:
         return len(self.samples) / self.sample_rate
 
 
-def load_clips(
-    utterances: Iterable[Utterance],
-    *,
-    vad: VAD,
-    binarize: Binarize,
-    sample_rate: int,
-) -> list[Clip]:
-    r"""Speech of utterances at equal loudness.
-
-    ::
-
-        utterance   ____/^^^\__/^^\_______/^^^^\____      _ silence
-        clip            |========||=============|          no silence longer than what the
-                                                           binarization fills (0.2 s)
-
-    Parameters
-    ----------
-    utterances : iterable of Utterance
-    vad : VAD
-    binarize : Binarize
-        Its `min_duration_off` is the longest silence that stays.
-    sample_rate : int
-
-    Returns
-    -------
-    list of Clip
-        An utterance in which no speech is found gives none.
-    """
-    clips = []
-    for utterance in utterances:
-        recording = Recording.open(utterance.path)
-        samples = recording.samples(sample_rate)
-        speech = binarize(vad(recording), recording.duration)
-        pieces = [
-            samples[round(segment.start * sample_rate) : round(segment.end * sample_rate)]
-            for segment in speech
-        ]
-        if not pieces:
-            continue
-        joined = np.concatenate(pieces)
-        level = float(np.sqrt(np.mean(np.square(joined, dtype=np.float64))))
-        clips.append(Clip(utterance, (joined * (LOUDNESS / max(level, 1e-6))).astype(np.float32)))
-    return clips
-
-
 class Simulation:
-    """Draws recordings: a corpus, an emotion, a clip, a sequence, each at even odds.
+    """Draws recordings: a corpus, a speaker, a sequence, then emotions and clips, at even odds.
+
+    A clip may come in any number of recordings, so that each is drawn without knowing the others:
+    the one with a number is the same whichever are made, by whom and in which order.
 
     Parameters
     ----------
-    clips : iterable of Clip
+    clips : iterable of Clip or LazyClip
     classes : sequence of str
         Emotions that may appear; clips of others are ignored.
     sample_rate : int
     sequences : mapping of str to float
         Sequences of N (neutral) and E (emotional) with their probabilities.
+    pause : tuple of float
+        Shortest and longest silence between clips in seconds. It is no part of an emotion.
+    crossfade : float
+        Seconds that clips without a pause overlap, see `sed.corpora.joining.join`.
 
     Raises
     ------
     ValueError
-        If a sequence is malformed, or no speaker has what the sequences need.
+        If a sequence is malformed, no speaker has what the sequences need, or a time makes no
+        sense.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from sed.corpora import Utterance
+    >>> clips = [
+    ...     Clip(Utterance(emotion, Path(), "a", "toy", emotion), np.ones(8_000, np.float32))
+    ...     for emotion in ("neutral", "happy")
+    ... ]
+    >>> simulation = Simulation(
+    ...     clips, classes=["neutral", "happy"], sample_rate=8_000, sequences={"NENE": 1.0}
+    ... )
+    >>> for segment in simulation.numbered(0, seed=1).annotation.itersegments():
+    ...     print(segment)
+    [ 00:00:01.000 -->  00:00:02.000]
+    [ 00:00:03.000 -->  00:00:04.000]
     """
 
     def __init__(
         self,
-        clips: Iterable[Clip],
+        clips: Iterable[Clip | LazyClip],
         *,
         classes: Iterable[str],
         sample_rate: int,
         sequences: Mapping[str, float] = FOUR_SEQUENCES,
+        pause: tuple[float, float] = (0.0, 0.0),
+        crossfade: float = 0.0,
     ) -> None:
         if not sum(sequences.values()) > 0:
             raise ValueError(f"no sequence has a probability above zero: {dict(sequences)}")
         for sequence, probability in sequences.items():
-            if not sequence or set(sequence) - {"N", "E"} or probability < 0:
+            if not sequence or set(sequence) - {"N", "E"} or not 0.0 <= probability < math.inf:
                 raise ValueError(f"{sequence!r}: {probability} is no sequence of N and E")
-        self.sample_rate = sample_rate
+        if not 0.0 <= pause[0] <= pause[1] <= 3600.0:
+            raise ValueError(
+                f"pauses cannot last {pause[0]} to {pause[1]} s; give two times up to an "
+                "hour, the shorter one first"
+            )
+        if not 0.0 <= crossfade < math.inf:
+            raise ValueError(f"a cross-fade cannot last {crossfade} s; give 0 or more")
+        self.sample_rate, self.pause, self.crossfade = sample_rate, pause, crossfade
         self.sequences = list(sequences)
         weights = np.array(list(sequences.values()), dtype=float)
         self.probabilities = weights / weights.sum()
-        by_speaker: dict[tuple[str, str], dict[str, list[Clip]]] = defaultdict(
+        by_speaker: dict[tuple[str, str], dict[str, list[Clip | LazyClip]]] = defaultdict(
             lambda: defaultdict(list)
         )
+        classes = set(classes)
         for clip in clips:
-            if clip.utterance.emotion in set(classes):
+            if clip.utterance.emotion in classes:
                 speaker = (clip.utterance.corpus, clip.utterance.speaker)
                 by_speaker[speaker][clip.utterance.emotion].append(clip)
-        # Only speakers with neutral and emotional clips can be in every sequence.
+        # Only speakers with neutral and emotional clips can be in every usual sequence.
+        needed = set("".join(name for name, weight in sequences.items() if weight > 0))
         self._by_speaker = {
             speaker: emotions
             for speaker, emotions in by_speaker.items()
-            if NEUTRAL in emotions and len(emotions) > 1
+            if needed <= {"N" if emotion == NEUTRAL else "E" for emotion in emotions}
         }
         if not self._by_speaker:
-            raise ValueError("no speaker has both neutral and emotional utterances")
+            words = {"N": "neutral", "E": "emotional"}
+            what = " and ".join(words[kind] for kind in "NE" if kind in needed)
+            both = "both " if len(needed) > 1 else ""
+            raise ValueError(
+                f"no speaker has {both}{what} utterances among those of "
+                f"{', '.join(sorted(classes))}"
+            )
         self.corpora = sorted({corpus for corpus, _ in self._by_speaker})
 
     def draw(self, rng: np.random.Generator, corpus: str | None = None) -> SimulatedRecording:
@@ -181,41 +174,71 @@ class Simulation:
         emotions = self._by_speaker[speaker]
         emotional = sorted(set(emotions) - {NEUTRAL})
         sequence = self.sequences[rng.choice(len(self.sequences), p=self.probabilities)]
-        annotation = Annotation()
-        pieces: list[np.ndarray] = []
-        start = 0
-        for track, kind in enumerate(sequence):
+        drawn: list[tuple[str, str, np.ndarray]] = []
+        for kind in sequence:
             emotion = NEUTRAL if kind == "N" else emotional[rng.integers(len(emotional))]
-            candidates = emotions[emotion]
-            piece = candidates[rng.integers(len(candidates))].samples
-            pieces.append(piece)
-            end = start + len(piece)
+            drawn.append((emotion, *self._clip(rng, speaker, emotion)))
+        samples, spans = join(
+            [samples for _, _, samples in drawn],
+            pauses=self._pauses(rng, len(drawn) - 1),
+            fade=round(self.crossfade * self.sample_rate),
+        )
+        annotation = Annotation()
+        for track, ((emotion, _, _), (start, end)) in enumerate(zip(drawn, spans, strict=True)):
             if emotion != NEUTRAL:
                 segment = Segment(start / self.sample_rate, end / self.sample_rate)
                 annotation[segment, track] = emotion
-            start = end
         return SimulatedRecording(
-            samples=np.concatenate(pieces),
+            samples=samples,
             sample_rate=self.sample_rate,
             annotation=annotation,
             corpus=corpus,
             speaker=speaker[1],
             sequence=sequence,
+            clips=tuple(uri for _, uri, _ in drawn),
         )
 
-    def draw_set(self, num_recordings: int, seed: int) -> list[SimulatedRecording]:
-        """Fixed set of recordings, the corpora in turn, named in order.
+    def _clip(
+        self, rng: np.random.Generator, speaker: tuple[str, str], emotion: str
+    ) -> tuple[str, np.ndarray]:
+        """Name and samples of a clip; one without speech makes way for another.
+
+        Raises
+        ------
+        ValueError
+            If all are without.
+        """
+        candidates = self._by_speaker[speaker][emotion]
+        while candidates:
+            index = int(rng.integers(len(candidates)))
+            samples = candidates[index].samples
+            if len(samples):
+                return candidates[index].utterance.uri, samples
+            candidates = [*candidates[:index], *candidates[index + 1 :]]
+        raise ValueError(
+            f"no speech is found in any {emotion} utterance of speaker {speaker[1]} of "
+            f"{speaker[0]}; leave the speaker out"
+        )
+
+    def _pauses(self, rng: np.random.Generator, num_pauses: int) -> list[int]:
+        """Samples of silence between clips; nothing is drawn where there shall be none."""
+        if self.pause == (0.0, 0.0):
+            return []
+        return [round(rng.uniform(*self.pause) * self.sample_rate) for _ in range(num_pauses)]
+
+    def numbered(self, index: int, seed: int) -> SimulatedRecording:
+        """Recording of a fixed endless set, which takes the corpora in turn.
 
         Parameters
         ----------
-        num_recordings : int
-        seed : int
-            The same seed and clips give the same set.
+        index, seed : int
+            The same two and the same clips give the same recording.
         """
-        recordings = []
-        for index in range(num_recordings):
-            rng = np.random.default_rng((seed, index))
-            recording = self.draw(rng, self.corpora[index % len(self.corpora)])
-            recording.annotation.uri = f"{recording.corpus}-{recording.speaker}-{index:04d}"
-            recordings.append(recording)
-        return recordings
+        rng = np.random.default_rng((seed, index))
+        recording = self.draw(rng, self.corpora[index % len(self.corpora)])
+        recording.annotation.uri = f"{recording.corpus}-{recording.speaker}-{index:04d}"
+        return recording
+
+    def draw_set(self, num_recordings: int, seed: int) -> list[SimulatedRecording]:
+        """First recordings of the set of a seed, see `numbered`."""
+        return [self.numbered(index, seed) for index in range(num_recordings)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
-from sed.corpora.augmentation import Augmentation
+from sed.corpora.augmentation import MAX_SOUND, Augmentation, Sounds, in_room
 
 RATE = 16_000
 NOTHING: dict[str, Any] = {"noise_probability": 0.0, "colour": 0.0, "telephone_probability": 0.0,
@@ -99,3 +101,63 @@ def test_speed_changes_duration_and_pitch_together(rng: np.random.Generator) -> 
 
 def test_silence_stays_silent(rng: np.random.Generator) -> None:
     assert not Augmentation(noise_probability=1.0)(np.zeros(RATE, np.float32), RATE, rng).any()
+
+
+def test_a_room_is_a_convolution_that_moves_nothing(
+    speech: np.ndarray, rng: np.random.Generator
+) -> None:
+    """The direct sound, which is the strongest, stays in its place, and the level as it was."""
+    decay = rng.standard_normal(4_000) * np.exp(-np.arange(4_000) / 800)
+    response = np.concatenate((0.01 * rng.standard_normal(700), [9.0], decay)).astype(np.float32)
+    found = in_room(speech, response)
+    expected = np.convolve(speech.astype(float), response[700:].astype(float))[: len(speech)]
+    expected *= np.sqrt(np.mean(speech.astype(float) ** 2) / np.mean(expected**2))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    lag = np.correlate(found[:4_000], speech[:4_000], mode="full").argmax() - 3_999
+    assert lag == 0
+
+
+def test_rooms_come_as_often_as_asked_for_and_before_the_noise(speech: np.ndarray) -> None:
+    rooms = [np.array([1.0]), np.array([0.0, 1.0, 0.9])]
+    options = {**NOTHING, "rooms": rooms}
+    for probability, share in ((0.0, 0.0), (1.0, 0.5)):
+        augment = Augmentation(**options, room_probability=probability)
+        seeds = range(60)
+        found = [augment(speech, RATE, np.random.default_rng(seed)) for seed in seeds]
+        wet = [not np.allclose(samples, speech, atol=1e-4) for samples in found]
+        assert np.mean(wet) == pytest.approx(share, abs=0.2)
+    options |= {"rooms": rooms[1:], "room_probability": 1.0, "noise_probability": 1.0}
+    found = Augmentation(**options, snr=(9.0, 9.0))(speech, RATE, np.random.default_rng(0))
+    added = found - in_room(speech, rooms[1])
+    assert decibels(np.mean(speech**2) / np.mean(added**2)) == pytest.approx(9.0, abs=0.1)
+
+
+def test_rooms_that_are_not_there_draw_nothing(speech: np.ndarray) -> None:
+    """Recordings of a recipe without rooms stay what they were before there were any."""
+    one = Augmentation(room_probability=0.0)(speech, RATE, np.random.default_rng(5))
+    other = Augmentation(room_probability=1.0)(speech, RATE, np.random.default_rng(5))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_sounds_of_a_folder_are_read_when_asked_for(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    noise = 0.1 * rng.standard_normal(8_000)
+    (tmp_path / "deep").mkdir()
+    soundfile.write(tmp_path / "deep" / "b.wav", noise, 8_000)
+    soundfile.write(tmp_path / "a.wav", np.tile(noise, 1 + int(MAX_SOUND)), 8_000)
+    soundfile.write(tmp_path / "z.wav", np.zeros(800), 8_000)
+    (tmp_path / "z_damaged.wav").write_bytes(b"no audio")
+    sounds = Sounds(tmp_path, RATE)
+    assert len(sounds) == 4
+    assert [len(sound) / RATE for sound in sounds[:2]] == [MAX_SOUND, 1.0]
+    assert sounds[1] is sounds[1]
+    for index, name in ((2, "z.wav is silent"), (3, "z_damaged.wav")):
+        with pytest.raises(ValueError, match=name):
+            _ = sounds[index]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty holds no audio files"):
+        Sounds(tmp_path / "empty", RATE)
+    with pytest.raises(FileNotFoundError):
+        Sounds(tmp_path / "absent", RATE)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,14 +15,21 @@ from pyannote.core import Segment, Timeline
 
 from sed.audio import Recording
 from sed.corpora import Corpus, Utterance
+from sed.corpora.joining import join
+from sed.corpora.selection import select
 from sed.corpora.simulation import (
     LOUDNESS,
+    SHORT_SILENCES,
     Clip,
+    LazyClip,
     SimulatedRecording,
     Simulation,
+    lazy_clips,
     load_clips,
 )
+from sed.corpora.utterance import Turn
 from sed.decoding import Binarize
+from sed.frames import FrameGrid
 from sed.vad import Oracle, Silero
 
 RATE = 16_000
@@ -197,3 +206,172 @@ def test_a_real_recording_loses_its_silences(shared: Path) -> None:
         level = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
         silent = "".join("." if value < level.max() - 50 else "#" for value in level)
         assert max(map(len, silent.split("#"))) <= 30  # 0.2 s and the padding around speech
+
+
+def tone(frequency: float, num_samples: int) -> np.ndarray:
+    return np.cos(2 * np.pi * frequency * np.arange(num_samples) / RATE).astype(np.float32)
+
+
+@pytest.mark.parametrize("fade", [0, 1, 160, 100_000])
+@pytest.mark.parametrize("pauses", [[], [0, 800], [1, 0], [400, 400]])
+def test_a_piece_is_where_its_span_says(fade: int, pauses: list[int]) -> None:
+    """Outside of fades every sample is the piece's own, pauses are silent, and nothing is lost."""
+    pieces = [tone(200, 1000), tone(700, 801), tone(300, 1200)]
+    samples, spans = join(pieces, pauses=pauses, fade=fade)
+    gaps = pauses or [0, 0]
+    lengths = [min(fade, len(a) // 2, len(b) // 2) for a, b in pairwise(pieces)]
+    overlaps = [0 if gap else length for gap, length in zip(gaps, lengths, strict=True)]
+    assert len(samples) == sum(map(len, pieces)) + sum(gaps) - sum(overlaps)
+    assert (spans[0][0], spans[-1][1]) == (0, len(samples))
+    start = 0
+    for number, (piece, (first, last)) in enumerate(zip(pieces, spans, strict=True)):
+        before = lengths[number - 1] if number else 0
+        after = lengths[number] if number < 2 else 0
+        body = slice(start + before, start + len(piece) - after)
+        np.testing.assert_array_equal(samples[body], piece[before : len(piece) - after])
+        if number < 2:
+            following = start + len(piece) + gaps[number] - overlaps[number]
+            assert spans[number + 1][0] - last == gaps[number]
+            assert not samples[last : last + gaps[number]].any()
+            assert abs((last - following) - overlaps[number] / 2) <= 0.5 or gaps[number]
+            start = following
+        assert first < last
+
+
+def test_a_cross_fade_keeps_the_power(rng: np.random.Generator) -> None:
+    noises = [rng.standard_normal(32_000).astype(np.float32) for _ in range(2)]
+    samples, [(_, boundary), _] = join(noises, fade=8_000)
+    middle = samples[boundary - 4_000 : boundary + 4_000]
+    assert np.mean(middle**2) == pytest.approx(1.0, abs=0.05)
+    assert np.abs(np.diff(np.sqrt(np.mean(middle.reshape(8, -1) ** 2, axis=1)))).max() < 0.15
+
+
+def test_joining_leaves_the_clips_as_they_are(rng: np.random.Generator) -> None:
+    piece = rng.standard_normal(100).astype(np.float32)
+    before = piece.copy()
+    join([piece, piece], fade=50)
+    np.testing.assert_array_equal(piece, before)
+    with pytest.raises(ValueError, match="2 pieces have 1 pauses, not 3"):
+        join([piece, piece], pauses=[1, 2, 3])
+
+
+def test_pauses_are_of_the_range_and_belong_to_no_emotion(clips: list[Clip]) -> None:
+    options = {"classes": CLASSES, "sample_rate": RATE, "sequences": {"EEN": 1.0}}
+    simulation = Simulation(clips, **options, pause=(0.1, 0.3))
+    durations = []
+    for recording in simulation.draw_set(100, seed=2):
+        assert len(recording.clips) == 3
+        [first, second] = recording.annotation.itersegments()
+        for start, end in ((first.start, first.end), (second.start, second.end)):
+            assert recording.samples[round(start * RATE) : round(end * RATE)].all()
+        assert not recording.samples[round(first.end * RATE) : round(second.start * RATE)].any()
+        durations.append(second.start - first.end)
+    assert 0.1 <= min(durations) < 0.12 and 0.28 < max(durations) <= 0.3
+
+
+def test_pauses_and_cross_fades_change_no_other_choice(simulation: Simulation) -> None:
+    """The clips of a set are those of the set without a cross-fade."""
+    clips = [
+        clip
+        for emotions in simulation._by_speaker.values()
+        for e in emotions.values()
+        for clip in e
+    ]
+    faded = Simulation(clips, classes=CLASSES, sample_rate=RATE, crossfade=0.02)
+    for one, other in zip(simulation.draw_set(30, 1), faded.draw_set(30, 1), strict=True):
+        assert one.clips == other.clips and one.sequence == other.sequence
+        num_joints = len(one.sequence) - 1
+        assert len(one.samples) - len(other.samples) == num_joints * 320
+        assert len(list(one.annotation.itersegments())) == len(
+            list(other.annotation.itersegments())
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"pause": (0.3, 0.1)}, "pauses cannot last 0.3 to 0.1 s"),
+        ({"pause": (-1.0, 0.1)}, "pauses cannot last"),
+        ({"pause": (0.0, float("nan"))}, "pauses cannot last"),
+        ({"crossfade": -0.1}, "a cross-fade cannot last -0.1 s"),
+    ],
+)
+def test_times_that_make_no_sense_are_refused(
+    clips: list[Clip], options: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Simulation(clips, classes=CLASSES, sample_rate=RATE, **options)
+
+
+def test_a_speaker_needs_only_what_the_sequences_ask_for(clips: list[Clip]) -> None:
+    emotional = [clip for clip in clips if clip.utterance.emotion != "neutral"]
+    options = {"classes": CLASSES, "sample_rate": RATE}
+    recordings = Simulation(emotional, **options, sequences={"EE": 1.0, "N": 0.0}).draw_set(9, 0)
+    assert {recording.sequence for recording in recordings} == {"EE"}
+    with pytest.raises(ValueError, match="no speaker has neutral utterances"):
+        Simulation(emotional, **options, sequences={"N": 1.0})
+
+
+def test_clips_that_are_read_when_drawn_give_the_same_recordings(clips: list[Clip]) -> None:
+    samples = {clip.utterance: clip.samples for clip in clips}
+    lazy = [LazyClip(clip.utterance, samples.__getitem__) for clip in clips]
+    one, other = (Simulation(c, classes=CLASSES, sample_rate=RATE) for c in (clips, lazy))
+    assert all(map(same, one.draw_set(30, 4), other.draw_set(30, 4)))
+
+
+def test_a_clip_without_speech_makes_way_for_another(clips: list[Clip]) -> None:
+    silent = {clip.utterance for clip in clips[::2]}  # one of two of each kind
+    lazy = [
+        LazyClip(c.utterance, lambda u, c=c: c.samples[: 0 if u in silent else None]) for c in clips
+    ]
+    simulation = Simulation(lazy, classes=CLASSES, sample_rate=RATE)
+    drawn = {uri for recording in simulation.draw_set(60, 0) for uri in recording.clips}
+    assert drawn and not drawn & {said.uri for said in silent}
+    nothing = [LazyClip(c.utterance, lambda u: np.empty(0, np.float32)) for c in clips]
+    with pytest.raises(ValueError, match="no speech .* of speaker . of first; leave the speaker"):
+        Simulation(nothing, classes=CLASSES, sample_rate=RATE).numbered(0, 0)
+
+
+def test_few_clips_stay_in_memory(tmp_path: Path, rng: np.random.Generator) -> None:
+    """The last ones are not read again; what is read again is the same."""
+    said = []
+    for number in range(3):
+        noise = rng.standard_normal(8_000)
+        soundfile.write(tmp_path / f"{number}.wav", 0.1 * noise, RATE)
+        said.append(Utterance(str(number), tmp_path / f"{number}.wav", "a", "toy", "happy"))
+    lines = [Timeline([Segment(0.0, 0.5)], uri=str(number)) for number in range(3)]
+    options = {"vad": Oracle(lines), "binarize": SHORT_SILENCES, "sample_rate": RATE}
+    eager, lazy = load_clips(said, **options), lazy_clips(said, **options, num_kept=2)
+    for clip, read in zip(eager, lazy, strict=True):
+        np.testing.assert_array_equal(clip.samples, read.samples)
+    assert lazy[2].samples is lazy[2].samples
+    first = lazy[0].samples
+    _ = lazy[1].samples, lazy[2].samples
+    assert lazy[0].samples is not first
+    np.testing.assert_array_equal(lazy[0].samples, first)
+
+
+@pytest.mark.parametrize("hop", [160, 320, 512])
+@pytest.mark.parametrize("silence", [0.1, 0.19, 0.21, 0.25, 0.3, 1.0])
+def test_short_silences_are_at_most_those_of_the_paper(hop: int, silence: float) -> None:
+    """On the grid of every detector, where a silence is a whole number of frames."""
+    grid = FrameGrid(RATE, hop)
+    num_silent = round(silence * RATE / hop)
+    scores = np.concatenate((np.ones(50), np.zeros(num_silent), np.ones(50)))
+    speech = SHORT_SILENCES(grid.feature(scores[:, None]), len(scores) * hop / RATE)
+    left = speech.duration() - 100 * hop / RATE
+    assert left <= min(0.2, num_silent * hop / RATE) + 1e-9
+
+
+def test_recordings_of_one_emotion_are_selected_in_the_order_of_their_names() -> None:
+    """What says where its emotion is has several; a name may stand for another emotion."""
+    said = [
+        utterance("c", "a", "excited"),
+        utterance("b", "a", "neutral"),
+        replace(utterance("a", "a", "happy"), turns=(Turn(1.0, 2.0, "happy"),)),
+        utterance("d", "b", "bored"),
+    ]
+    corpus = SimpleNamespace(find=lambda folder: folder, utterances=lambda home: said)
+    found = select([corpus], Path(), classes=CLASSES, labels={"excited": "happy"})
+    assert [(one.uri, one.emotion) for one in found] == [("b", "neutral"), ("c", "happy")]
+    assert select([corpus], Path(), classes=["bored"], speakers=["b"]) == [said[3]]
