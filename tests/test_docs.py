@@ -41,7 +41,8 @@ def test_python_examples_run(code: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 def command_lines() -> list[str]:
     """Lines of shell blocks that call one of our commands."""
-    lines = [line for block in blocks("bash") for line in block.values[0].splitlines()]
+    texts = [block.values[0].replace("\\\n", " ") for block in blocks("bash")]
+    lines = [line for text in texts for line in text.splitlines()]
     calls = [part.strip() for line in lines for part in line.split("#")[0].split("|")]
     return [
         call for call in calls if re.match(r"sed (diarize|models|prepare|score|simulate)\b", call)
