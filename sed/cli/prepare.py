@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_format
 import re
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -169,14 +168,7 @@ def parse_choice(text: str) -> Choice:
 
 def _prepare_one(plan: Preparation, *, quiet: bool, debug: bool) -> bool:
     """Write the manifests of a corpus unless they are there; whether some recordings failed."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from sed.cli.progress import counting_bar
 
     corpus = plan.settings["corpus"]
     if plan.is_current():
@@ -191,15 +183,7 @@ def _prepare_one(plan: Preparation, *, quiet: bool, debug: bool) -> bool:
         message, path = describe(error), str(utterance.path)
         report(message if path in message else f"{path}: {message}", debug=debug)
 
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),  # whatever FORCE_COLOR says
-    ) as progress:
+    with counting_bar(quiet=quiet) as progress:
         task = progress.add_task(corpus, total=plan.num_recordings)
         with naming(plan.folder):
             counts = plan.write(

@@ -8,11 +8,37 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 SPEECH_SHARE = {"light": 0.6, "encoder": 0.02}
 """How much of the work on a recording it is to find the speech, measured on an hour of calls: with
 a network that takes seconds, and with an encoder."""
+
+
+def counting_bar(*, quiet: bool) -> Progress:
+    """Bar on standard error that counts to a total, for a terminal; nothing elsewhere.
+
+    Parameters
+    ----------
+    quiet : bool
+        Whether to show nothing even on a terminal.
+    """
+    return Progress(
+        TextColumn("{task.description}", markup=False),  # a name may hold brackets
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),  # whatever FORCE_COLOR says
+    )
 
 
 class DiarizationProgress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -339,25 +338,11 @@ def _write(
 ) -> None:
     """Write the recordings that are missing, and the reference of all."""
     import numpy as np
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+
+    from sed.cli.progress import counting_bar
 
     there.begin()
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),  # whatever FORCE_COLOR says
-    ) as progress:
+    with counting_bar(quiet=quiet) as progress:
         for index in progress.track(missing, description="recordings"):
             recording = simulation.numbered(index, seed)
             if augmentation is not None:  # its own numbers: the clips are those of a clean run
