@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,3 +39,19 @@ def write_wav(path: Path, samples: np.ndarray, sample_rate: int = 16_000, **opti
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, sample_rate, **options)
     return path
+
+
+def on_terminal(*arguments: str) -> tuple[int, bytes, bytes]:
+    """Exit code of a command, what it printed, and what it showed on the terminal meanwhile."""
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sed", *arguments], stdout=subprocess.PIPE, stderr=terminal
+    )
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other side is closed
+        while piece := os.read(controller, 4096):
+            shown += piece
+    os.close(controller)
+    printed, _ = process.communicate(timeout=60)
+    return process.returncode, printed, shown

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Command, Outcome, write_wav
+from command_line import Command, Outcome, on_terminal, write_wav
 
 from sed.cli.prepare import ManifestFormat, SplitBy
 from sed.corpora import Corpus
@@ -352,21 +350,9 @@ def test_the_splits_are_those_of_the_library() -> None:
 
 
 def test_progress_is_shown_on_a_terminal_and_taken_away(corpora: Path, output: Path) -> None:
-    controller, terminal = pty.openpty()
     folders = ["--data-folder", str(corpora), "--output", str(output)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sed", "prepare", "emodb", *folders],
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    shown = b""
-    with contextlib.suppress(OSError):  # the other side is closed
-        while piece := os.read(controller, 4096):
-            shown += piece
-    os.close(controller)
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
+    code, printed, shown = on_terminal("prepare", "emodb", *folders)
+    assert code == 0
     assert printed.startswith(b"emodb: ") and printed.count(b"\n") == 1
     assert b"535/535" in shown
     assert shown.rstrip().endswith(b"\x1b[2K")  # the last thing that happens to its line

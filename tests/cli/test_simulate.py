@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import os
-import pty
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from command_line import Command, Outcome, write_wav
+from command_line import Command, Outcome, on_terminal, write_wav
 
 from sed.audio import Recording
 from sed.corpora.simulated_sets import encode_audio
@@ -427,21 +422,9 @@ def test_an_output_that_cannot_be_written_is_named(
 
 
 def test_progress_is_shown_on_a_terminal_and_taken_away(toy_corpora: Path, output: Path) -> None:
-    controller, terminal = pty.openpty()
     options = f"--data-folder {toy_corpora} --output {output} --num 6 --vad none".split()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sed", "simulate", "emodb", *options],
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    shown = b""
-    with contextlib.suppress(OSError):  # the other side is closed
-        while piece := os.read(controller, 4096):
-            shown += piece
-    os.close(controller)
-    printed, _ = process.communicate(timeout=60)
-    assert (process.returncode, printed.count(b"\n")) == (0, 1)
+    code, printed, shown = on_terminal("simulate", "emodb", *options)
+    assert (code, printed.count(b"\n")) == (0, 1)
     assert b"6/6" in shown
     assert shown.rstrip().endswith(b"\x1b[2K")  # the last thing that happens to its line
 
