@@ -140,7 +140,8 @@ class OnnxModel:
                 folder / ONNX, options, providers=providers
             )
         except Exception as error:  # the errors of onnxruntime have no other base
-            raise ValueError(f"{folder / ONNX} cannot be run: {_first_line(error)}; export it again") from None
+            reason = f"{_first_line(error)}; export it again"
+            raise ValueError(f"{folder / ONNX} cannot be run: {reason}") from None
         if self._session.get_providers()[0] != providers[0][0]:
             raise ValueError(f"onnxruntime found no CUDA that fits it for {device}; say cpu")
         self._check_signature(folder)
