@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from sed.heads.normalization import RowNorm
+
 
 class Frames:
     """Rows of a batch of sequences, laid end to end without padding.
@@ -73,7 +75,7 @@ class DilatedConvolution(nn.Module):
         bound = math.sqrt(6 / (4 * channels))
         self.weight = nn.Parameter(torch.empty(channels, 2 * channels).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.norm = nn.BatchNorm1d(channels, eps=1e-3, momentum=0.01)
+        self.norm = RowNorm(channels, eps=1e-3, momentum=0.01)
 
     def forward(self, rows: Tensor, frames: Frames) -> Tensor:
         """Convolve rows of shape (num_rows, channels)."""
@@ -86,7 +88,6 @@ class DilatedConvolution(nn.Module):
 
     def _folded(self) -> tuple[Tensor, Tensor]:
         """Taps with the normalisation, a fixed scale and offset in inference, folded in."""
-        assert self.norm.running_mean is not None and self.norm.running_var is not None
         scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
         bias = (self.bias - self.norm.running_mean) * scale + self.norm.bias
         return self.weight * scale[:, None], bias
@@ -94,7 +95,8 @@ class DilatedConvolution(nn.Module):
     def _dropped_channels(self, rows: Tensor, frames: Frames) -> Tensor:
         """Factor of every row and channel, the same within a sequence."""
         keep = torch.full((frames.num_sequences, rows.shape[1]), 1 - self.dropout).to(rows.device)
-        return (torch.bernoulli(keep) / (1 - self.dropout))[frames.sequence]
+        factors = torch.bernoulli(keep) / (1 - self.dropout)
+        return factors.to(rows.dtype)[frames.sequence]
 
 
 class TemporalAwareBlock(nn.Module):
@@ -218,8 +220,9 @@ class TIMNet(nn.Module):
             counts = torch.full((batch,), num_frames, device=features.device)
             return self._of_rows(features.flatten(0, 1), counts).unflatten(0, (batch, num_frames))
         valid = torch.arange(num_frames, device=features.device) < lengths[:, None]
-        logits = features.new_zeros(batch, num_frames, self.classify.out_features)
-        logits[valid] = self._of_rows(features[valid], lengths)
+        rows = self._of_rows(features[valid], lengths)  # of another dtype under autocast
+        logits = rows.new_zeros(batch, num_frames, rows.shape[1])
+        logits[valid] = rows
         return logits
 
     def _of_rows(self, rows: Tensor, lengths: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sed.heads.normalization import RowNorm
 from sed.heads.timnet import DilatedConvolution, Frames, TIMNet
 
 NUM_FEATURES, NUM_CLASSES = 6, 4
@@ -141,7 +142,7 @@ def test_training_does_not_see_padding() -> None:
 def test_batch_statistics_are_those_of_the_true_frames() -> None:
     head = network(num_blocks=1).train()
     layer = head.back.blocks[0].first
-    layer.norm.reset_running_stats()
+    layer.norm.running_mean.zero_()
     sequences, batch, lengths = padded([9, 4], 77.0)
     head(batch, lengths)
     past, present = layer.weight.chunk(2, dim=1)
@@ -168,7 +169,7 @@ def test_the_context_is_exact() -> None:
     """A frame at that distance matters, none further away does, on either side."""
     head = network().double()
     for module in head.modules():
-        if isinstance(module, torch.nn.BatchNorm1d):
+        if isinstance(module, RowNorm):
             module.bias.data.fill_(5.0)  # no ReLU stops what comes from afar
     features = torch.randn(1, 4 * head.context, NUM_FEATURES, dtype=torch.float64)
     features.requires_grad_(True)
@@ -219,13 +220,47 @@ def test_inference_and_training_agree_where_the_statistics_are_the_same() -> Non
     features = torch.randn(4, 30, NUM_FEATURES)
     head.train()
     for module in head.modules():
-        if isinstance(module, torch.nn.BatchNorm1d):
+        if isinstance(module, RowNorm):
             module.momentum = 1.0
     with torch.no_grad():
         for _ in range(6):  # one layer's statistics after the other's settle
             trained = head(features)
         count = 4 * 30
         for module in head.modules():
-            if isinstance(module, torch.nn.BatchNorm1d):
+            if isinstance(module, RowNorm):
                 module.running_var *= (count - 1) / count  # what training divides by
         torch.testing.assert_close(head.eval()(features), trained, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([30, 1, 17])])
+def test_mixed_precision_learns_much_the_same(lengths: Tensor | None) -> None:
+    """A step in bfloat16: logits, padding, and gradients for the weights in float32."""
+    head, features = network(dropout=0.1).train(), torch.randn(3, 30, NUM_FEATURES)
+    before = {name: buffer.clone() for name, buffer in head.named_buffers()}
+    results = []
+    for enabled in (False, True):
+        head.load_state_dict(before, strict=False)
+        head.zero_grad()
+        torch.manual_seed(1)  # the same channels are dropped
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            logits = head(features, lengths)
+        logits.float().square().mean().backward()
+        gradients = torch.cat([weight.grad.flatten() for weight in head.parameters()])
+        statistics = torch.cat([buffer.clone() for buffer in head.buffers()])
+        results.append((logits.detach(), gradients, statistics))
+    (exact, *exact_others), (logits, *others) = results
+    assert logits.dtype == torch.bfloat16
+    assert torch.equal(logits == 0, exact == 0)
+    torch.testing.assert_close(logits.float(), exact, atol=0.02 * float(exact.abs().max()), rtol=0)
+    for found, expected in zip(others, exact_others, strict=True):
+        assert found.dtype == torch.float32
+        assert float((found - expected).norm() / expected.norm()) < 0.05
+
+
+def test_a_network_in_bfloat16_learns() -> None:
+    """All of it, without autocast."""
+    head = network(dropout=0.1).train().bfloat16()
+    _, batch, lengths = padded([20, 4], 0.0)
+    head(batch.bfloat16(), lengths).square().mean().backward()
+    for name, weight in head.named_parameters():
+        assert weight.grad is not None and bool(weight.grad.isfinite().all()), name
