@@ -260,16 +260,33 @@ class CepstralFeatures(nn.Module):
         self.num_features = self.normalization.num_features(self.mfcc.num_features)
         self.context = self.mfcc.context + self.normalization.context
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Features of waveforms of equal length.
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of an input: one for every cell of the grid that holds a sample."""
+        return -(-num_samples // self.hop)
+
+    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features of waveforms.
 
         Parameters
         ----------
         waveform : (batch, num_samples) Tensor
+        lengths : (batch,) Tensor of int, optional
+            True samples of each waveform, all by default. What lies beyond is not looked at: a
+            recording has the same features alone and beside a longer one.
 
         Returns
         -------
         (batch, ceil(num_samples / hop), num_features) Tensor
+            Zero beyond a waveform's own frames, which `num_frames` counts. In mixed precision they
+            stay in float32: of a hundred decibels, bfloat16 leaves two digits.
         """
-        features: Tensor = self.normalization(self.mfcc(waveform))
-        return features
+        kind = waveform.device.type
+        if torch.is_autocast_enabled(kind):
+            with torch.autocast(kind, enabled=False):
+                return self(waveform, lengths)
+        if lengths is None:
+            features: Tensor = self.normalization(self.mfcc(waveform))
+            return features
+        rows = zip(waveform, lengths.tolist(), strict=True)
+        alone = [self.normalization(self.mfcc(row[None, :length]))[0] for row, length in rows]
+        return nn.utils.rnn.pad_sequence(alone, batch_first=True)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sed.audio import Recording
-from sed.frontends import MFCC, SlidingNormalization
+from sed.frontends import MFCC, CepstralFeatures, SlidingNormalization
 
 OURS: dict[str, Any] = {"sample_rate": 16_000, "hop": 320, "window_length": 512, "fft_size": 512}
 
@@ -211,3 +211,43 @@ def test_the_deviation_follows_the_normalised_features(rng: np.random.Generator)
     np.testing.assert_allclose(both[..., :3], plain, atol=1e-4)
     expected = np.log(features[0].astype(float).std(axis=0)) - 2.0
     np.testing.assert_allclose(both[0, 30, 3:], expected, atol=1e-4)
+
+
+@pytest.fixture
+def padded(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Recordings of three lengths, and loud noise behind the ends of two."""
+    lengths = torch.tensor([16_001, 300, 8_000])
+    batch = torch.from_numpy(np.stack([noise(rng, 16_001, level) for level in (0.01, 0.3, 0.1)]))
+    batch[torch.arange(16_001) >= lengths[:, None]] *= 50.0
+    return batch, lengths
+
+
+@pytest.mark.parametrize("with_deviation", [False, True])
+def test_cepstra_are_the_same_alone_and_beside_longer_recordings(
+    padded: tuple[torch.Tensor, torch.Tensor], with_deviation: bool
+) -> None:
+    """Zero beyond a recording's own frames, whatever stands there."""
+    frontend = CepstralFeatures(normalization=0.2, with_deviation=with_deviation, **OURS)
+    batch, lengths = padded
+    features = frontend(batch, lengths)
+    assert features.shape == (3, 51, frontend.num_features)
+    for row, found, length in zip(batch, features, lengths.tolist(), strict=True):
+        count = frontend.num_frames(length)
+        torch.testing.assert_close(found[:count], frontend(row[None, :length])[0])
+        assert found[:count].any(dim=1).all() or count == 1
+        assert not found[count:].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_cepstra_stay_in_float32_in_mixed_precision(
+    padded: tuple[torch.Tensor, torch.Tensor], dtype: torch.dtype
+) -> None:
+    """Bit for bit; what follows is computed in the narrow type as before."""
+    frontend = CepstralFeatures(normalization=0.2, **OURS)
+    batch, lengths = padded
+    expected = [frontend(batch, lengths), frontend(batch)]
+    with torch.autocast("cpu", dtype):
+        found = [frontend(batch, lengths), frontend(batch)]
+        assert torch.nn.Linear(39, 2)(found[0]).dtype == dtype
+    for narrow, wide in zip(found, expected, strict=True):
+        assert narrow.dtype == torch.float32 and torch.equal(narrow, wide)

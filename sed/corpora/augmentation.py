@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -138,8 +138,12 @@ class Sounds(Sequence[np.ndarray]):
         self.folder, self.paths = Path(folder), list(find_recordings(folder))
         if not self.paths:
             raise ValueError(f"{folder} holds no audio files; name a folder with some")
-        self.sample_rate = sample_rate
+        self.sample_rate, self.num_kept = sample_rate, num_kept
         self._read = lru_cache(maxsize=num_kept)(self._read_now)
+
+    def __reduce__(self) -> Any:
+        """Another process, such as a loader of training data, reads the sounds for itself."""
+        return partial(Sounds, num_kept=self.num_kept), (self.folder, self.sample_rate)
 
     def __len__(self) -> int:
         """Number of files."""

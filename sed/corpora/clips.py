@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +22,25 @@ SHORT_SILENCES = Binarize(min_duration_off=0.07)
 so a silence that stays is 0.07 s and two paddings long at most; six frames of Silero."""
 
 
+class AnyClip(Protocol):
+    """What has an utterance and its speech, wherever the samples are."""
+
+    @property
+    def utterance(self) -> Utterance:
+        """What it is cut from."""
+        ...
+
+    @property
+    def samples(self) -> np.ndarray:
+        """(num_samples,) array of float32."""
+        ...
+
+    @property
+    def num_samples(self) -> int:
+        """How many samples there are; none where there is no speech."""
+        ...
+
+
 @dataclass(frozen=True)
 class Clip:
     """Speech of an utterance, silences removed.
@@ -33,6 +53,11 @@ class Clip:
 
     utterance: Utterance
     samples: np.ndarray
+
+    @property
+    def num_samples(self) -> int:
+        """Number of samples."""
+        return len(self.samples)
 
 
 @dataclass(frozen=True)
@@ -53,6 +78,11 @@ class LazyClip:
     def samples(self) -> np.ndarray:
         """(num_samples,) array of float32."""
         return self.read(self.utterance)
+
+    @property
+    def num_samples(self) -> int:
+        """Number of samples, which are read for it."""
+        return len(self.samples)
 
 
 def read_speech(

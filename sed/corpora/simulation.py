@@ -14,7 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from pyannote.core import Annotation, Segment
 
-from sed.corpora.clips import LOUDNESS, SHORT_SILENCES, Clip, LazyClip, lazy_clips, load_clips
+from sed.corpora.clips import (
+    LOUDNESS,
+    SHORT_SILENCES,
+    AnyClip,
+    Clip,
+    LazyClip,
+    lazy_clips,
+    load_clips,
+)
 from sed.corpora.joining import join
 from sed.labels import NEUTRAL
 
@@ -72,7 +80,7 @@ class Simulation:
 
     Parameters
     ----------
-    clips : iterable of Clip or LazyClip
+    clips : iterable of Clip, LazyClip or StoredClip
     classes : sequence of str
         Emotions that may appear; clips of others are ignored.
     sample_rate : int
@@ -108,7 +116,7 @@ class Simulation:
 
     def __init__(
         self,
-        clips: Iterable[Clip | LazyClip],
+        clips: Iterable[AnyClip],
         *,
         classes: Iterable[str],
         sample_rate: int,
@@ -132,7 +140,7 @@ class Simulation:
         self.sequences = list(sequences)
         weights = np.array(list(sequences.values()), dtype=float)
         self.probabilities = weights / weights.sum()
-        by_speaker: dict[tuple[str, str], dict[str, list[Clip | LazyClip]]] = defaultdict(
+        by_speaker: dict[tuple[str, str], dict[str, list[AnyClip]]] = defaultdict(
             lambda: defaultdict(list)
         )
         classes = set(classes)
@@ -166,6 +174,35 @@ class Simulation:
         corpus : str, optional
             Where the clips come from; drawn by default.
         """
+        speaker, sequence, drawn = self._drawn(rng, corpus)
+        samples, spans = join(
+            [clip.samples for _, clip in drawn],
+            pauses=self._pauses(rng, len(drawn) - 1),
+            fade=round(self.crossfade * self.sample_rate),
+        )
+        annotation = Annotation()
+        for track, ((emotion, _), (start, end)) in enumerate(zip(drawn, spans, strict=True)):
+            if emotion != NEUTRAL:
+                segment = Segment(start / self.sample_rate, end / self.sample_rate)
+                annotation[segment, track] = emotion
+        return SimulatedRecording(
+            samples=samples,
+            sample_rate=self.sample_rate,
+            annotation=annotation,
+            corpus=speaker[0],
+            speaker=speaker[1],
+            sequence=sequence,
+            clips=tuple(clip.utterance.uri for _, clip in drawn),
+        )
+
+    def speech_samples(self, rng: np.random.Generator) -> int:
+        """Samples of speech of the recording that `draw` would give, which is not made."""
+        return sum(clip.num_samples for _, clip in self._drawn(rng)[2])
+
+    def _drawn(
+        self, rng: np.random.Generator, corpus: str | None = None
+    ) -> tuple[tuple[str, str], str, list[tuple[str, AnyClip]]]:
+        """Corpus and speaker, the sequence, and its emotions with a clip for each."""
         corpus = corpus or self.corpora[rng.integers(len(self.corpora))]
         if corpus not in self.corpora:
             raise ValueError(f"no clips of {corpus!r}; there are some of {', '.join(self.corpora)}")
@@ -174,34 +211,14 @@ class Simulation:
         emotions = self._by_speaker[speaker]
         emotional = sorted(set(emotions) - {NEUTRAL})
         sequence = self.sequences[rng.choice(len(self.sequences), p=self.probabilities)]
-        drawn: list[tuple[str, str, np.ndarray]] = []
+        drawn = []
         for kind in sequence:
             emotion = NEUTRAL if kind == "N" else emotional[rng.integers(len(emotional))]
-            drawn.append((emotion, *self._clip(rng, speaker, emotion)))
-        samples, spans = join(
-            [samples for _, _, samples in drawn],
-            pauses=self._pauses(rng, len(drawn) - 1),
-            fade=round(self.crossfade * self.sample_rate),
-        )
-        annotation = Annotation()
-        for track, ((emotion, _, _), (start, end)) in enumerate(zip(drawn, spans, strict=True)):
-            if emotion != NEUTRAL:
-                segment = Segment(start / self.sample_rate, end / self.sample_rate)
-                annotation[segment, track] = emotion
-        return SimulatedRecording(
-            samples=samples,
-            sample_rate=self.sample_rate,
-            annotation=annotation,
-            corpus=corpus,
-            speaker=speaker[1],
-            sequence=sequence,
-            clips=tuple(uri for _, uri, _ in drawn),
-        )
+            drawn.append((emotion, self._clip(rng, speaker, emotion)))
+        return speaker, sequence, drawn
 
-    def _clip(
-        self, rng: np.random.Generator, speaker: tuple[str, str], emotion: str
-    ) -> tuple[str, np.ndarray]:
-        """Name and samples of a clip; one without speech makes way for another.
+    def _clip(self, rng: np.random.Generator, speaker: tuple[str, str], emotion: str) -> AnyClip:
+        """A clip; one without speech makes way for another.
 
         Raises
         ------
@@ -211,9 +228,8 @@ class Simulation:
         candidates = self._by_speaker[speaker][emotion]
         while candidates:
             index = int(rng.integers(len(candidates)))
-            samples = candidates[index].samples
-            if len(samples):
-                return candidates[index].utterance.uri, samples
+            if candidates[index].num_samples:
+                return candidates[index]
             candidates = [*candidates[:index], *candidates[index + 1 :]]
         raise ValueError(
             f"no speech is found in any {emotion} utterance of speaker {speaker[1]} of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ def test_sounds_of_a_folder_are_read_when_asked_for(
     soundfile.write(tmp_path / "z.wav", np.zeros(800), 8_000)
     (tmp_path / "z_damaged.wav").write_bytes(b"no audio")
     sounds = Sounds(tmp_path, RATE)
+    sounds = pickle.loads(pickle.dumps(sounds))  # as on its way to a loader of training data
     assert len(sounds) == 4
     assert [len(sound) / RATE for sound in sounds[:2]] == [MAX_SOUND, 1.0]
     assert sounds[1] is sounds[1]

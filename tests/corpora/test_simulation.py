@@ -97,6 +97,30 @@ def test_the_same_seed_gives_the_same_recordings(simulation: Simulation, clips: 
     assert not all(map(same, simulation.draw_set(20, 7), others))
 
 
+@pytest.mark.parametrize("options", [{}, {"pause": (0.1, 0.3)}, {"crossfade": 0.01}])
+def test_how_much_speech_there_will_be_is_known_beforehand(
+    clips: list[Clip], options: dict[str, object]
+) -> None:
+    """From the lengths of the clips alone: no samples are asked for."""
+
+    def unread(said: Utterance, length: int) -> SimpleNamespace:
+        return SimpleNamespace(utterance=said, num_samples=length)
+
+    lengths = {clip.utterance.uri: clip.num_samples for clip in clips}
+    sizes = [unread(clip.utterance, clip.num_samples) for clip in clips]
+    drawn, measured = (
+        Simulation(c, classes=CLASSES, sample_rate=RATE, **options) for c in (clips, sizes)
+    )
+    found = set()
+    for seed in range(30):
+        recording = drawn.draw(np.random.default_rng(seed))
+        speech = measured.speech_samples(np.random.default_rng(seed))
+        assert speech == sum(lengths[uri] for uri in recording.clips)
+        assert speech == len(recording.samples) or options
+        found.add(speech)
+    assert len(found) > 20
+
+
 def test_a_larger_set_begins_with_the_smaller_one(simulation: Simulation) -> None:
     assert all(map(same, simulation.draw_set(5, 7), simulation.draw_set(9, 7)[:5]))
 
