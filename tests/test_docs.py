@@ -44,9 +44,26 @@ def command_lines() -> list[str]:
     texts = [block.values[0].replace("\\\n", " ") for block in blocks("bash")]
     lines = [line for text in texts for line in text.splitlines()]
     calls = [part.strip() for line in lines for part in line.split("#")[0].split("|")]
-    return [
-        call for call in calls if re.match(r"sed (diarize|models|prepare|score|simulate)\b", call)
+    words = "|".join(typer.main.get_command(app).commands)
+    return [call for call in calls if re.match(rf"sed ({words})\b", call)]
+
+
+def settings_in(arguments: list[str]) -> set[str]:
+    """Options that are settings of the recipes' files that a line may mean, or SpeechBrain's."""
+    speechbrain = pytest.importorskip("speechbrain", reason="training needs the extra 'train'")
+    from sed.training.settings import load_settings, read_settings
+
+    paths = [
+        path
+        for path in (ROOT / "recipes").rglob("*.yaml")
+        if any(path.match(argument) for argument in arguments)
     ]
+    assert paths, "no recipe has such a file"
+    _, options, _ = speechbrain.parse_arguments([str(paths[0])])
+    names = set(options.keys())
+    for path in paths:
+        names |= load_settings(read_settings(path), "data_folder: corpora").keys()
+    return {f"--{name.replace('_', '-')}" for name in names}
 
 
 @pytest.mark.parametrize("line", command_lines())
@@ -57,6 +74,8 @@ def test_shell_examples_use_options_that_exist(line: str) -> None:
     while arguments and hasattr(command, "commands"):
         command = command.commands[arguments.pop(0)]
     known = {option for parameter in command.params for option in parameter.opts}
+    if command.name == "train":
+        known |= settings_in(arguments)
     used = {argument.split("=")[0] for argument in arguments if re.match(r"--?[a-z]", argument)}
     assert used <= known
 

@@ -18,6 +18,8 @@ from sed.cli.score import EPILOG as SCORE_EPILOG
 from sed.cli.score import score
 from sed.cli.simulate import EPILOG as SIMULATE_EPILOG
 from sed.cli.simulate import simulate
+from sed.cli.train import EPILOG as TRAIN_EPILOG
+from sed.cli.train import train
 
 # The base of all errors in how a command is written; typer has it from click, or from its own
 # copy of click, and exports only this child.
@@ -63,3 +65,7 @@ app.add_typer(models, name="models")
 app.command(epilog=PREPARE_EPILOG)(prepare)
 app.command(epilog=SCORE_EPILOG)(score)
 app.command(epilog=SIMULATE_EPILOG)(simulate)
+app.command(
+    epilog=TRAIN_EPILOG,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(train)

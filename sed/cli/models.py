@@ -29,6 +29,8 @@ Examples:
 
   sed models convert speechbrain/emotion-diarization-wavlm-large wavlm-large/
 
+  sed models convert results/timnet-mfcc/1 my-model/
+
   sed models export wavlm-large/ wavlm-large-onnx/
 """
 
@@ -176,15 +178,33 @@ def export_model(name: Name, folder: Folder, debug: Debug = False) -> None:
 
 
 @models.command("convert")
-def convert_model(name: Name, folder: Folder, debug: Debug = False) -> None:
-    """Write a model, such as a checkpoint of SpeechBrain, as a folder of this package."""
+def convert_model(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Embedded, cached, a folder, or the output folder of sed train."
+        ),
+    ],
+    folder: Folder,
+    debug: Debug = False,
+) -> None:
+    """Write a model, such as a checkpoint of SpeechBrain, as a folder of this package.
+
+    Of a training, finished or not, that is the best model so far.
+    """
     with one_line_errors(debug=debug):
         _check_empty(folder)
         from sed.model import EmotionModel
+        from sed.training.exports import export_model as export_experiment
+        from sed.training.exports import is_experiment
 
-        model, card = _with_card(name, EmotionModel.from_pretrained)
-        with naming(folder):
-            model.save_pretrained(folder, card=card)
+        if is_experiment(name):
+            with naming(folder):
+                export_experiment(name, folder)
+        else:
+            model, card = _with_card(name, EmotionModel.from_pretrained)
+            with naming(folder):
+                model.save_pretrained(folder, card=card)
         typer.echo(folder)
 
 

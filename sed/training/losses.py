@@ -48,19 +48,43 @@ def masked_cross_entropy(
     >>> round(float(masked_cross_entropy(logits, targets, focal_gamma=1.0)), 4)  # 3/4 of it
     1.0397
     """
-    weights = None if class_weights is None else logits.new_tensor(class_weights)
-    logits, targets = logits.flatten(0, 1), targets.flatten()
-    if focal_gamma == 0.0:
-        return F.cross_entropy(
-            logits, targets, weight=weights, ignore_index=-1, label_smoothing=label_smoothing
-        )
-    if label_smoothing > 0.0:
+    losses, weight = summed_losses(
+        logits,
+        targets,
+        label_smoothing=label_smoothing,
+        class_weights=class_weights,
+        focal_gamma=focal_gamma,
+    )
+    return losses / weight
+
+
+def summed_losses(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
+    focal_gamma: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Numerator and denominator of `masked_cross_entropy`, which add up over batches."""
+    if label_smoothing > 0.0 and focal_gamma > 0.0:
         raise ValueError(f"focal_gamma {focal_gamma} takes no label_smoothing {label_smoothing}")
-    losses = F.cross_entropy(logits, targets, ignore_index=-1, reduction="none")
-    counts = (targets >= 0).to(logits.dtype)
-    if weights is not None:
-        counts = counts * weights[targets.clamp(min=0)]
-    return (counts * (1.0 - torch.exp(-losses)) ** focal_gamma * losses).sum() / counts.sum()
+    logits, targets = logits.flatten(0, 1), targets.flatten()
+    weights = logits.new_ones(logits.shape[1], dtype=torch.float32)
+    if class_weights is not None:
+        weights = weights.new_tensor(class_weights)
+    counts = (targets >= 0) * weights[targets.clamp(min=0)]
+    losses = F.cross_entropy(
+        logits.float(),
+        targets,
+        weight=weights if focal_gamma == 0.0 else None,
+        ignore_index=-1,
+        label_smoothing=label_smoothing,
+        reduction="none",
+    )
+    if focal_gamma > 0.0:
+        losses = counts * (1.0 - torch.exp(-losses)) ** focal_gamma * losses
+    return losses.sum(), counts.sum()
 
 
 def frame_errors(logits: Tensor, targets: Tensor) -> Tensor:

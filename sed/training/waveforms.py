@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,9 @@ from torch.utils.data import Dataset
 
 from sed.corpora.simulation import SimulatedRecording, Simulation
 from sed.specifications import Specifications
-from sed.training.data import Augment, frame_targets
+from sed.training.targets import frame_targets
+
+Augment = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Waveforms:
     targets : (num_cells,) or (batch, num_cells) Tensor of int
         Class of every cell of the frame grid that holds a sample; -1 where there is padding.
     lengths : (batch,) Tensor of int
-        True samples of each recording.
+        True samples of each recording; they stay on the processor, which works with them.
     references : list of Annotation
         As simulated, before any augmentation.
     """
@@ -38,11 +40,16 @@ class Waveforms:
 
     def to(self, device: str | torch.device) -> Waveforms:
         """Copy on a device."""
-        return Waveforms(
-            self.waveforms.to(device),
-            self.targets.to(device),
-            self.lengths.to(device),
-            self.references,
+        return replace(
+            self,
+            waveforms=self.waveforms.to(device, non_blocking=True),
+            targets=self.targets.to(device, non_blocking=True),
+        )
+
+    def pin_memory(self) -> Waveforms:
+        """Copy in memory from which a GPU reads at once; a `DataLoader` calls it."""
+        return replace(
+            self, waveforms=self.waveforms.pin_memory(), targets=self.targets.pin_memory()
         )
 
     @classmethod
@@ -84,11 +91,37 @@ class SimulatedWaveforms(Dataset[Waveforms]):
 
     def __getitem__(self, index: int) -> Waveforms:
         """Example of an index."""
-        rng = np.random.default_rng((self.seed, index))
+        rng = self._generator(index)
         return self.example(self.simulation.draw(rng), rng)
 
+    def numbered(self, index: int) -> Waveforms:
+        """Example of a fixed set, which takes the corpora in turn and is never augmented."""
+        return self._plain(self.simulation.numbered(index, self.seed))
+
+    def length_of(self, index: int) -> int:
+        """Samples of speech of an example, before any augmentation; the example is not made."""
+        return self.simulation.speech_samples(self._generator(index))
+
+    def _generator(self, index: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, index))
+
     def example(self, recording: SimulatedRecording, rng: np.random.Generator) -> Waveforms:
-        """Waveform and targets of a recording."""
+        """Waveform and targets of a recording, augmented."""
+        made = self._plain(recording)
+        if self.augmentation is None:
+            return made
+        samples = self.augmentation(recording.samples, recording.sample_rate, rng)
+        cells = torch.arange(self.specifications.grid.num_frames(len(samples)))
+        position = ((cells + 0.5) * (len(made.targets) / len(cells))).long()
+        return replace(
+            made,
+            waveforms=torch.from_numpy(samples),
+            targets=made.targets[position.clamp(max=len(made.targets) - 1)],
+            lengths=torch.tensor([len(samples)]),
+        )
+
+    def _plain(self, recording: SimulatedRecording) -> Waveforms:
+        """Waveform and targets of a recording as it is."""
         specifications, samples = self.specifications, recording.samples
         targets = frame_targets(
             recording.annotation,
@@ -97,11 +130,6 @@ class SimulatedWaveforms(Dataset[Waveforms]):
             specifications.classes,
             specifications.neutral,
         )
-        if self.augmentation is not None:
-            samples = self.augmentation(samples, recording.sample_rate, rng)
-            cells = np.arange(specifications.grid.num_frames(len(samples)))
-            position = ((cells + 0.5) * (len(targets) / len(cells))).astype(int)
-            targets = targets[position.clip(max=len(targets) - 1)]
         return Waveforms(
             torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)),
             torch.from_numpy(targets),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sed.training.losses import frame_errors, masked_cross_entropy
+from sed.training.losses import frame_errors, masked_cross_entropy, summed_losses
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -77,3 +77,15 @@ def test_a_focal_loss_spares_what_is_right_already() -> None:
     assert focal < 1e-4 * plain
     with pytest.raises(ValueError, match="takes no label_smoothing"):
         masked_cross_entropy(sure, targets, focal_gamma=2.0, label_smoothing=0.1)
+
+
+def test_sums_of_batches_add_up_to_the_loss_of_all() -> None:
+    """As processes and validation batches add them, whatever counts how much."""
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(4, 6, 3, generator=generator)
+    targets = torch.randint(0, 3, (4, 6), generator=generator)
+    targets[2, 1:] = -1
+    options = {"class_weights": [0.5, 2.0, 3.0], "focal_gamma": 1.0}
+    parts = [summed_losses(logits[at], targets[at], **options) for at in (slice(3), slice(3, 4))]
+    losses, weights = map(sum, zip(*parts, strict=True))
+    torch.testing.assert_close(losses / weights, masked_cross_entropy(logits, targets, **options))

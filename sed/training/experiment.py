@@ -1,0 +1,322 @@
+"""An experiment: settings in; a trained model, its scores and everything that led there out.
+
+::
+
+    settings ─ speech of each part ─ model ─ training ─ best weights as a folder ─ scores
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import speechbrain as sb
+import torch
+from speechbrain.utils.epoch_loop import EpochCounter
+from torch.utils.data import DataLoader
+
+from sed.corpora import Utterance
+from sed.encoders import Encoder
+from sed.hub import WEIGHTS
+from sed.model import EmotionModel
+from sed.pipeline import Pipeline
+from sed.processors import set_threads
+from sed.training.arguments import Arguments, parse_arguments
+from sed.training.batches import EpochBatches
+from sed.training.brain import EmotionBrain
+from sed.training.checkpoints import WholeCheckpointer
+from sed.training.checks import (
+    check_data,
+    check_device,
+    check_learning,
+    check_room,
+    check_same,
+    check_settings,
+)
+from sed.training.evaluation import evaluate
+from sed.training.exports import EXPERIMENT, export_model
+from sed.training.logs import EpochLog
+from sed.training.processes import gathered, num_processes, rank
+from sed.training.schedules import WarmupCosine
+from sed.training.seeds import summarize
+from sed.training.settings import load_settings, resolved
+from sed.training.speech import augmentation, find_utterances, judged_recordings, simulation
+from sed.training.waveforms import SimulatedWaveforms, Waveforms
+from sed.vad import vad_named
+
+Scores = dict[str, dict[str, float]]
+"""Error rates of each set of recordings."""
+
+RESULTS = "results.json"
+
+INTERRUPTED = "interrupted; start it again to go on from the last epoch"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what the command line of a recipe says; what is wrong with it is one line."""
+    try:
+        run(sys.argv[1:] if arguments is None else arguments)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"train.py: {where}{error.strerror or error}")
+    except ValueError as error:
+        sys.exit(f"train.py: {' '.join(str(error).split())}")
+    except KeyboardInterrupt:
+        print(f"train.py: {INTERRUPTED}", file=sys.stderr)
+        sys.exit(130)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Train and judge a model, or one for each of several seeds.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The settings file, then options: ``--seeds 5``, those of SpeechBrain (such as
+        ``--device=cuda:0``, ``--precision=bf16``, ``--test_only``) and changes of settings
+        (``--batch_size=4``). Names may be written with hyphens. With ``--debug`` a few steps are
+        tried, and nothing is kept.
+
+    Raises
+    ------
+    ValueError
+        If a setting is wrong, or a corpus missing or incomplete, before anything slow happens.
+    OSError
+        If a file cannot be read or written.
+    """
+    given = parse_arguments(arguments)
+    set_threads()
+    check_device(given.run_opts)
+    sb.utils.distributed.ddp_init_group(given.run_opts)
+    if not given.is_trial:
+        run_seeds(given)
+        return
+    with TemporaryDirectory() as own:
+        [folder, *_] = gathered([own])  # the first process's, for all of them
+        run_seeds(replace(given, changes={**given.changes, "output_folder": folder}))
+    if rank() == 0:
+        print("that was a trial; nothing was kept")
+
+
+def run_seeds(given: Arguments) -> None:
+    """Train and judge with each seed, in a folder of its own; summarize where there are several."""
+    if given.num_seeds == 1:
+        run_once(given.text, given.changes, given.run_opts)
+        return
+    first = int(load_settings(given.text, _overrides(given.changes))["seed"])
+    folders = []
+    for seed in range(first, first + given.num_seeds):
+        changes = {**given.changes, "seed": seed}
+        if "output_folder" in changes:
+            changes["output_folder"] = str(Path(changes["output_folder"]) / str(seed))
+        folders.append(run_once(given.text, changes, given.run_opts))
+    if rank() == 0:
+        summarize(folders)
+
+
+def run_once(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
+    """Train and judge with one seed; what is done already is not done again.
+
+    Returns
+    -------
+    Path
+        Folder of the experiment, whose ``results.json`` holds the scores.
+    """
+    overrides, test_only = _overrides(changes), run_opts["test_only"]
+    hparams = load_settings(text, overrides)
+    output = Path(hparams["output_folder"])
+    check_settings(hparams, run_opts)
+    parts = find_utterances(hparams) if hparams["num_test"] or not test_only else {}
+    check_data(hparams, parts, test_only=test_only)
+    if not test_only:
+        record, recorded = resolved(text, overrides), output / "hyperparams.yaml"
+        written = (output / "model" / WEIGHTS, output / RESULTS, recorded)
+        if all(path.is_file() for path in written) and recorded.read_text("utf-8") == record:
+            if rank() == 0:
+                print(f"{output} is done; --test_only judges it again")
+            return output
+        check_same(recorded, record)
+        torch.manual_seed(hparams["seed"])
+        model = make_model(hparams)
+        check_learning(hparams, model)
+        check_room(output, model, hparams)
+        sb.create_experiment_directory(str(output))
+        if rank() == 0:
+            recorded.write_text(record, encoding="utf-8")
+        train(hparams, run_opts, model, parts)
+    if rank() == 0:
+        judge(hparams, run_opts, parts)
+    return output
+
+
+def make_model(hparams: Mapping[str, Any]) -> EmotionModel:
+    """A model that has learned nothing yet, or a head on an encoder that has.
+
+    Parameters
+    ----------
+    hparams : mapping
+        ``frontend`` holds the arguments of a front-end of `sed.model.EmotionModel`, or the
+        ``source`` of a published encoder with those of `sed.encoders.Encoder.from_pretrained`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    """
+    classes, head, window = (hparams[name] for name in ("classes", "head", "window"))
+    frontend = dict(hparams["frontend"])
+    try:
+        if "source" in frontend:
+            encoder = Encoder.from_pretrained(frontend.pop("source"), **frontend)
+            return EmotionModel.from_encoder(encoder, classes=classes, head=head, window=window)
+        return EmotionModel(classes=classes, frontend=frontend, head=head, window=window)
+    except (AttributeError, LookupError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"frontend, head and window make no model: {reason}") from error
+
+
+def train(
+    hparams: Mapping[str, Any],
+    run_opts: Any,
+    model: EmotionModel,
+    parts: Mapping[str, list[Utterance]],
+) -> None:
+    """Train a model and write its best weights as a folder that `from_pretrained` reads."""
+    output = Path(hparams["output_folder"])
+    counter = EpochCounter(hparams["num_epochs"])
+    recoverables = {"model": model, "counter": counter}
+    for name in ("encoder_schedule", "head_schedule"):
+        if name in hparams and not isinstance(hparams[name], WarmupCosine):
+            recoverables[name] = hparams[name]
+    checkpointer = WholeCheckpointer(output / "save", recoverables)
+    batches, train_data, valid_data = make_loaders(hparams, model, parts)
+    if rank() == 0:
+        description = {"model": model.content, "decoding": hparams["decoding"]}
+        description |= {"training": training_facts(hparams), "best": hparams["keep_best_by"]}
+        (output / EXPERIMENT).write_text(json.dumps(description, indent=2), encoding="utf-8")
+    brain = EmotionBrain(
+        model,
+        batches=batches,
+        log=EpochLog(output, tensorboard=hparams["tensorboard"]),
+        hparams=dict(hparams),
+        run_opts=run_opts,
+        checkpointer=checkpointer,
+    )
+    with _fitting():
+        brain.fit(counter, train_data, valid_data)
+    if rank() == 0:
+        export_model(output, output / "model")
+        print(f"wrote {output / 'model'}")
+
+
+def make_loaders(
+    hparams: Mapping[str, Any], model: EmotionModel, parts: Mapping[str, list[Utterance]]
+) -> tuple[EpochBatches, DataLoader, DataLoader]:
+    """Fresh training recordings in every epoch, and fixed validation recordings."""
+    with _first_process_first():
+        drawn = {
+            part: simulation(hparams, parts[part], part=part, quiet=rank() > 0)
+            for part in ("train", "valid")
+        }
+    examples = SimulatedWaveforms(
+        drawn["train"],
+        model.specifications,
+        seed=hparams["seed"],
+        augmentation=augmentation(hparams),
+    )
+    batches = EpochBatches(
+        hparams["steps_per_epoch"],
+        hparams["batch_size"],
+        length_of=examples.length_of,
+        group=hparams["sorted_batches"],
+        rank=rank(),
+        num_processes=num_processes(),
+    )
+    judged = SimulatedWaveforms(drawn["valid"], model.specifications, seed=hparams["valid_seed"])
+    fixed = [
+        judged.numbered(index) for index in range(rank(), hparams["num_valid"], num_processes())
+    ]
+    return (
+        batches,
+        DataLoader(
+            examples,
+            batch_sampler=batches,
+            collate_fn=Waveforms.batch,
+            num_workers=hparams["num_workers"],
+            pin_memory=torch.cuda.is_available(),
+        ),
+        DataLoader(cast(Any, fixed), batch_size=hparams["batch_size"], collate_fn=Waveforms.batch),
+    )
+
+
+def judge(
+    hparams: Mapping[str, Any], run_opts: Any, parts: Mapping[str, list[Utterance]]
+) -> Scores:
+    """Score a model on every set of recordings that the settings name."""
+    output = Path(hparams["output_folder"])
+    pipeline = Pipeline.from_pretrained(
+        hparams["judged"],
+        device=run_opts["device"] or ("cuda" if torch.cuda.is_available() else "cpu"),
+        vad=vad_named(hparams["judged_vad"]),
+        decoding=hparams["judged_decoding"],
+        dtype="float32",
+    )
+    scores: Scores = {}
+    most = run_opts["debug_batches"] if run_opts["debug"] else None
+    for name, recordings in judged_recordings(hparams, parts).items():
+        recordings = islice(recordings, most)
+        found = evaluate(pipeline, recordings, output / "evaluation" / name, str(hparams["judged"]))
+        scores[name] = {
+            "recordings": len(found.uris),
+            "macro_eder": found.macro,
+            "pooled_eder": found.pooled.eder,
+            "false_alarm": found.pooled.false_alarm / found.pooled.total,
+            "missed_emotion": found.pooled.missed_emotion / found.pooled.total,
+            "confusion": found.pooled.confusion / found.pooled.total,
+            "all_neutral_macro_eder": found.baselines()["all neutral"].macro,
+        }
+    (output / RESULTS).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    return scores
+
+
+def training_facts(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card of a model says of its training."""
+    recordings = hparams["num_epochs"] * hparams["steps_per_epoch"] * hparams["batch_size"]
+    return {
+        "corpora": ", ".join(hparams["corpora"]),
+        "split by": hparams["split"],
+        "epochs": hparams["num_epochs"],
+        "simulated recordings": recordings * num_processes(),
+        "seed": hparams["seed"],
+    }
+
+
+def _overrides(changes: Mapping[str, Any]) -> str:
+    """Changes as YAML that every reader understands alike: a speaker 08 stays a text."""
+    return json.dumps(dict(changes), default=str)
+
+
+@contextmanager
+def _first_process_first() -> Iterator[None]:
+    """Let the first process do what the others then find done."""
+    if rank() > 0:
+        torch.distributed.barrier()
+    yield
+    if rank() == 0 and num_processes() > 1:
+        torch.distributed.barrier()
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """What goes wrong in here is a defect, no wrong use."""
+    try:
+        yield
+    except ValueError as error:
+        raise RuntimeError(f"the training failed: {error}") from error
