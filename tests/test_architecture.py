@@ -60,6 +60,7 @@ NEVER = {
     "safetensors": {"model"},
     "transformers": {"architectures", "encoders"},
     "huggingface_hub": {"repository", "model", "encoders"},
+    "h5py": {"interop"},
     "yaml": {"interop", "training"},
     "onnxruntime": {"onnx"},
     "torchaudio": {"frontends"},
