@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from wavlm_large import save_encoder
 
 SAMPLE_RATE = 16_000
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,16 +88,8 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 def make_checkpoint(folder: Path) -> None:
     """Write a checkpoint of random weights as SpeechBrain publishes them."""
     import torch
-    from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMModel
 
-    large = WavLMConfig(
-        hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096,
-        feat_extract_norm="layer", do_stable_layer_norm=True,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    encoder = WavLMModel(large)
-    encoder.save_pretrained(folder / "encoder")
-    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder / "encoder")
+    encoder = save_encoder(folder / "encoder")
     weights = {f"model.{name}": tensor for name, tensor in encoder.state_dict().items()}
     torch.save(weights, folder / "wav2vec2.ckpt")
     # Random features under a large classifier: posteriors that make up their mind.

@@ -65,12 +65,14 @@ class Convolutions(nn.Module):
         (batch, num_frames, num_channels) Tensor
         """
         first, *others = self.conv_layers
-        at_once = torch.is_grad_enabled() or torch.compiler.is_exporting()
-        if at_once or waveform.device.type != "cpu":
+        learning = waveform.requires_grad or any(part.requires_grad for part in self.parameters())
+        at_once = (torch.is_grad_enabled() and learning) or torch.compiler.is_exporting()
+        if at_once or waveform.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             return run(self.conv_layers, waveform[..., None])
-        if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
-            return self._in_blocks(others, run([first], waveform[..., None]))
-        return self._in_blocks(self.conv_layers, waveform[..., None])
+        with torch.no_grad():  # frozen ones, in training
+            if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
+                return self._in_blocks(others, run([first], waveform[..., None]))
+            return self._in_blocks(self.conv_layers, waveform[..., None])
 
     def _in_blocks(self, layers: Any, rows: Tensor) -> Tensor:
         """Run layers block by block: the same frames, since a layer sees no further than its taps.

@@ -65,3 +65,17 @@ def test_hop_and_receptive_field_follow_from_the_layers() -> None:
     ours = Convolutions(HubertModel(HubertConfig(**BASE)).feature_extractor.conv_layers)
     assert (ours.hop, ours.receptive_field) == (320, 400)
     assert [ours.num_frames(n) for n in (0, 399, 400, 719, 720, 16_000)] == [0, 0, 1, 1, 2, 49]
+
+
+@pytest.mark.parametrize("config", [LARGE, BASE], ids=["layer norm", "group norm"])
+def test_frozen_ones_keep_nothing_for_gradients(config: dict) -> None:
+    """In training too they run block by block, unless their input learns."""
+    extractor = stir(HubertModel(HubertConfig(**config)).feature_extractor)
+    ours = Convolutions(extractor.conv_layers).requires_grad_(False)
+    waveform = torch.randn(2, 320 * BLOCK * 2)
+    found = ours(waveform)
+    assert not found.requires_grad
+    torch.testing.assert_close(found, extractor(waveform).transpose(1, 2), atol=2e-5, rtol=1e-4)
+    assert ours(waveform.requires_grad_()).requires_grad
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(ours(waveform.detach()).float(), found, atol=0.1, rtol=0.1)

@@ -77,7 +77,9 @@ def check_settings(hparams: Mapping[str, Any], run_opts: Any) -> None:
         if not isinstance(hparams[name], list):
             raise ValueError(f"{name} is {hparams[name]!r}, no list such as [a, b]")
     steps, factor = hparams["steps_per_epoch"], run_opts["grad_accumulation_factor"]
-    if steps % hparams.get("grad_accumulation_factor", factor):
+    if "grad_accumulation_factor" not in run_opts.overridden_args:  # as SpeechBrain chooses
+        factor = hparams.get("grad_accumulation_factor", factor)
+    if steps % factor:
         raise ValueError(f"steps_per_epoch {steps} is no multiple of grad_accumulation_factor")
     if hparams["keep_best_by"] not in MEASURES:
         known = ", ".join(MEASURES)
