@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,13 +11,18 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+AT_ONCE = 2**22
+"""Scores that are made at once in training, 16 MB: heads one by one would be the quickest on an idle
+processor, but each small operation waits for all threads, and so for whatever else runs there."""
+
 
 class Attention(nn.Module):
     """Multi-head self-attention of HuBERT and wav2vec 2.0.
 
     On a processor the scores of one head, a few MB, are made, normalised and used while they are
-    in its cache, see `Mixing`; the scores of all heads together would go through memory four times.
-    On an accelerator torch's fused kernels do it.
+    in its cache; the scores of all heads together would go through memory four times. With
+    gradients some heads go together, see `Mixing`. With padding, or on an accelerator, torch's
+    fused kernels do it.
 
     Parameters
     ----------
@@ -74,16 +79,25 @@ class Attention(nn.Module):
         query, key, value = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in parts
         )
-        dropout = self.dropout if self.training else 0.0
         exporting = torch.jit.is_tracing() or torch.compiler.is_exporting()
-        if hidden.device.type == "cpu" and not exporting:
+        on_processor = hidden.device.type == "cpu" and not exporting
+        dropout = self.dropout if self.training else 0.0
+        if on_processor and torch.is_grad_enabled() and query.requires_grad:
             counts = [hidden.shape[1]] * len(hidden)
             if mask is not None:
                 counts = (mask[:, 0, 0] == 0).sum(dim=-1).tolist()
-            inputs = (query, key, value, gate, bias)
-            learning = any(part is not None and part.requires_grad for part in inputs)
-            mixing = Mixing.apply if learning and torch.is_grad_enabled() else mix
-            mixed = mixing(*inputs, counts, dropout)
+            mixed = Mixing.apply(query, key, value, gate, bias, counts, dropout)
+        elif on_processor and mask is None and not torch.is_grad_enabled():
+            mixed = torch.empty_like(hidden).unflatten(-1, (self.num_heads, -1))
+            for item in range(len(hidden)):
+                for head in range(self.num_heads):
+                    scores = _scores(
+                        query[item, head],
+                        key[item, head],
+                        None if gate is None else gate[item, head],
+                        None if bias is None else bias[0, head],
+                    )
+                    mixed[item, :, head] = torch.softmax(scores, dim=-1) @ value[item, head]
         else:
             if gate is not None and bias is not None:
                 mask = gate * bias if mask is None else gate * bias + mask
@@ -94,16 +108,31 @@ class Attention(nn.Module):
         return output
 
 
+def _scores(query: Tensor, key: Tensor, gate: Tensor | None, bias: Tensor | None) -> Tensor:
+    """Scores of one head as (num_frames, num_frames), of (num_frames, width) queries and keys."""
+    scale = query.shape[-1] ** -0.5
+    if gate is None or bias is None:
+        return torch.mm(query * scale, key.t())
+    return torch.addmm(bias * gate, query, key.t(), alpha=scale)
+
+
 class Mixing(torch.autograd.Function):
-    """Values mixed as queries and keys say, one head of one recording after the other.
+    """Values mixed as queries and keys say, of a recording after the other, with gradients.
 
     ::
 
-        shares = softmax(q k' / sqrt(d) + gate bias)      (num_frames, num_frames), one head's
+        shares = softmax(q k' / sqrt(d) + gate bias)      (num_frames, num_frames) of each head
         mixed  = dropout(shares) v
 
     What is kept for the gradients are the shares alone, negative where dropout leaves them out:
     less than half of what torch's operators keep. Frames of padding are not looked at.
+
+    Examples
+    --------
+    >>> key = torch.tensor([[[[1.0], [1.0], [1.0]]]])  # all alike, so the mean of the true ones
+    >>> value = torch.tensor([[[[1.0], [2.0], [9.0]]]])
+    >>> Mixing.apply(key, key, value, None, None, [2], 0.0).flatten()
+    tensor([1.5000, 1.5000, 0.0000])
     """
 
     @staticmethod
@@ -117,12 +146,40 @@ class Mixing(torch.autograd.Function):
         counts: list[int],
         dropout: float,
     ) -> Tensor:
-        """What `mix` gives."""
-        shares: list[Tensor] = []
-        mixed = mix(query, key, value, gate, bias, counts, dropout, kept=shares)
+        """Mix.
+
+        Parameters
+        ----------
+        query, key, value : (batch, num_heads, num_frames, width) Tensor
+        gate : (batch, num_heads, num_frames, 1) Tensor, optional
+        bias : (1, num_heads, num_frames, num_frames) Tensor, optional
+        counts : list of int
+            True frames of each recording.
+        dropout : float
+
+        Returns
+        -------
+        (batch, num_frames, num_heads, width) Tensor
+            Zero on padding.
+        """
+        scale, shares = query.shape[-1] ** -0.5, []
+        mixed = torch.zeros_like(value)
+        for at, square in _portions(counts, query.shape[1]):
+            if gate is None or bias is None:
+                scores = torch.bmm(query[at] * scale, key[at].mT)
+            else:
+                offset = (bias[square] * gate[at]).to(query.dtype)
+                scores = torch.baddbmm(offset, query[at], key[at].mT, alpha=scale)
+            share = torch.softmax(scores, dim=-1)
+            if dropout:
+                share = _marked(share, dropout)
+            shares.append(share)
+            mixed[at] = (share.clamp(min=0.0) if dropout else share) @ value[at]
+        if dropout:
+            mixed.mul_(1.0 / (1.0 - dropout))
         ctx.save_for_backward(query, key, value, gate, bias, mixed, *shares)
         ctx.counts, ctx.dropout = counts, dropout
-        return mixed
+        return mixed.transpose(1, 2)
 
     @staticmethod
     @once_differentiable
@@ -130,82 +187,36 @@ class Mixing(torch.autograd.Function):
         """Gradients by the five tensors."""
         query, key, value, gate, bias, mixed, *shares = ctx.saved_tensors
         scale, more = query.shape[-1] ** -0.5, 1.0 / (1.0 - ctx.dropout)
+        by_mixed = by_mixed.transpose(1, 2)
         by_query, by_key, by_value = (torch.zeros_like(part) for part in (query, key, value))
         by_gate = by_bias = None
         if bias is not None:
             by_gate, by_bias = torch.zeros_like(gate), torch.zeros_like(bias)
-        among = itertools.product(enumerate(ctx.counts), range(query.shape[1]))
-        for share, ((item, count), head) in zip(shares, among, strict=True):
-            at, above = (item, head, slice(count)), by_mixed[item, :count, head]
+        portions = _portions(ctx.counts, query.shape[1])
+        for share, (at, square) in zip(shares, portions, strict=True):
+            above = by_mixed[at]
             used = share.clamp(min=0.0) if ctx.dropout else share
             share = share.abs() if ctx.dropout else share
-            by_value[at] = (used.t() @ above).mul_(more)
-            by_scores = (above @ value[at].t()).mul_(used).mul_(more)
+            by_value[at] = (used.mT @ above).mul_(more)
+            by_scores = (above @ value[at].mT).mul_(used).mul_(more)
             # A row's sum of shares and their gradients is that of its output and its gradients.
-            sums = (above * mixed[item, :count, head]).sum(dim=-1, keepdim=True)
+            sums = (above * mixed[at]).sum(dim=-1, keepdim=True)
             by_scores.addcmul_(share, sums, value=-1.0)
             by_query[at] = (by_scores @ key[at]).mul_(scale)
-            by_key[at] = (by_scores.t() @ query[at]).mul_(scale)
+            by_key[at] = (by_scores.mT @ query[at]).mul_(scale)
             if by_gate is not None and by_bias is not None:
-                square = (head, slice(count), slice(count))
-                by_gate[at] = (by_scores * bias[0][square]).sum(dim=-1, keepdim=True)
-                by_bias[0][square] += by_scores * gate[at]
+                by_gate[at] = (by_scores * bias[square]).sum(dim=-1, keepdim=True)
+                by_bias[square] += by_scores * gate[at]
         return by_query, by_key, by_value, by_gate, by_bias, None, None
 
 
-def mix(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    gate: Tensor | None,
-    bias: Tensor | None,
-    counts: list[int],
-    dropout: float,
-    *,
-    kept: list[Tensor] | None = None,
-) -> Tensor:
-    """Forward of `Mixing`.
-
-    Parameters
-    ----------
-    query, key, value : (batch, num_heads, num_frames, width) Tensor
-    gate : (batch, num_heads, num_frames, 1) Tensor, optional
-    bias : (1, num_heads, num_frames, num_frames) Tensor, optional
-    counts : list of int
-        True frames of each recording.
-    dropout : float
-    kept : list of Tensor, optional
-        Gains the shares of each head, negative where dropout leaves them out.
-
-    Returns
-    -------
-    (batch, num_frames, num_heads, width) Tensor
-        Zero on padding.
-
-    Examples
-    --------
-    >>> key = torch.tensor([[[[1.0], [1.0], [1.0]]]])  # all alike, so the mean of the true ones
-    >>> mix(key, key, torch.tensor([[[[1.0], [2.0], [9.0]]]]), None, None, [2], 0.0).flatten()
-    tensor([1.5000, 1.5000, 0.0000])
-    """
-    mixed = value.new_empty(value.transpose(1, 2).shape)
+def _portions(counts: list[int], num_heads: int) -> Iterator[tuple[Any, Any]]:
+    """Where the true frames of some heads of a recording are, and their pairs in the bias."""
     for item, count in enumerate(counts):
-        mixed[item, count:] = 0.0
-        for head in range(value.shape[1]):
-            at = (item, head, slice(count))
-            scores = _scores(
-                query[at],
-                key[at],
-                None if gate is None else gate[at],
-                None if bias is None else bias[0, head, :count, :count],
-            )
-            share = torch.softmax(scores, dim=-1)
-            if dropout:
-                share = _marked(share, dropout)
-            if kept is not None:
-                kept.append(share)
-            mixed[item, :count, head] = (share.clamp(min=0.0) if dropout else share) @ value[at]
-    return mixed.mul_(1.0 / (1.0 - dropout)) if dropout else mixed
+        step = min(num_heads, max(1, AT_ONCE // count**2))
+        for first in range(0, num_heads, step):
+            heads = slice(first, first + step)
+            yield (item, heads, slice(count)), (0, heads, slice(count), slice(count))
 
 
 def _marked(shares: Tensor, dropout: float) -> Tensor:
@@ -215,14 +226,6 @@ def _marked(shares: Tensor, dropout: float) -> Tensor:
     bits = torch.empty(-(-shares.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     bits = bits.view(torch.int16)[: shares.numel()].view_as(shares)
     return torch.where(bits < round(dropout * 2**16) - 2**15, -shares, shares)
-
-
-def _scores(query: Tensor, key: Tensor, gate: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Scores of one head as (num_frames, num_frames), of (num_frames, width) queries and keys."""
-    scale = query.shape[-1] ** -0.5
-    if gate is None or bias is None:
-        return torch.mm(query * scale, key.t())
-    return torch.addmm((bias * gate).to(query.dtype), query, key.t(), alpha=scale)
 
 
 class RelativeAttention(Attention):

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.nn import functional as F
 
-from sed.attention import Mixing, mix
+from sed.attention import Mixing
 from sed.encoders import Encoder
 
 COUNTS = [9, 6]
@@ -42,6 +42,12 @@ def by_torch(query: Tensor, key: Tensor, value: Tensor, gate: Any, bias: Any) ->
         mask[item, ..., count:] = -torch.inf
     mask = mask if bias is None else mask + gate * bias
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
+
+
+@pytest.fixture(autouse=True, params=[1, 200], ids=["head by head", "two heads at once"])
+def portions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads of three that go together in a recording of nine frames."""
+    monkeypatch.setattr("sed.attention.AT_ONCE", request.param)
 
 
 @pytest.mark.parametrize("biased", [True, False])
@@ -77,15 +83,15 @@ def test_gradients_are_right_where_dropout_leaves_something_out(biased: bool) ->
 def test_dropout_leaves_out_as_many_as_asked_and_makes_up_for_them(dropout: float) -> None:
     query, key = torch.randn(2, 1, 2, 101, 8)
     value = torch.eye(101).expand(1, 2, 101, 101)  # what comes out is the shares themselves
-    whole = mix(query, key, value, None, None, [101], 0.0)
-    left = mix(query, key, value, None, None, [101], dropout)
+    whole = Mixing.apply(query, key, value, None, None, [101], 0.0)
+    left = Mixing.apply(query, key, value, None, None, [101], dropout)
     there = left != 0
     torch.testing.assert_close(left[there], whole[there] / (1 - dropout))
     for first in range(4):  # four are drawn at a time
         some = there.transpose(1, 2).flatten(2)[..., first::4]
         deviation = (dropout * (1 - dropout) / some.numel()) ** 0.5
         assert abs(float((~some).float().mean()) - dropout) < 4 * deviation
-    again = mix(query, key, value, None, None, [101], dropout)
+    again = Mixing.apply(query, key, value, None, None, [101], dropout)
     assert not torch.equal(again, left)
 
 

@@ -23,7 +23,7 @@ from sed.hub import locate
 from sed.model import EmotionModel
 from sed.training.losses import summed_losses
 from sed.training.processes import num_processes
-from sed.training.speech import augmentation, corpus_utterances
+from sed.training.speech import augmentation, corpus_utterances, drawing
 from sed.vad import vad_named
 
 MEASURES = ("frame_error", "eder", "loss")
@@ -118,7 +118,7 @@ def check_data(
                 (Clip(utterance, np.empty(0, np.float32)) for utterance in parts[part]),
                 classes=hparams["classes"],
                 sample_rate=hparams["sample_rate"],
-                sequences=hparams["sequences" if part == "train" else "judged_sequences"],
+                **drawing(hparams, part),
             )
     if hparams["test_corpus"]:
         corpus_utterances(hparams, hparams["test_corpus"])

@@ -82,8 +82,16 @@ def simulation(
         clips,
         classes=hparams["classes"],
         sample_rate=hparams["sample_rate"],
-        sequences=hparams["sequences" if part == "train" else "judged_sequences"],
+        **drawing(hparams, part),
     )
+
+
+def drawing(hparams: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """How the recordings of a part are drawn; judged ones are joined without pauses or fades."""
+    if part != "train":
+        return {"sequences": hparams["judged_sequences"]}
+    pause, crossfade = tuple(hparams["pause"]), hparams["crossfade"]
+    return {"sequences": hparams["sequences"], "pause": pause, "crossfade": crossfade}
 
 
 def augmentation(hparams: Mapping[str, Any]) -> Augment | None:
