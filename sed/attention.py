@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 AT_ONCE = 2**22
-"""Scores that are made at once in training, 16 MB: heads one by one would be the quickest on an idle
+"""Scores made at once in training, 16 MB. Heads one by one would be the quickest on an idle
 processor, but each small operation waits for all threads, and so for whatever else runs there."""
 
 

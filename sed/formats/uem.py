@@ -17,6 +17,8 @@ from sed.formats.base import checked_segment, number
 from sed.formats.text import read_text
 from sed.labels import spelling_in_rttm
 
+_COMMENT = ";;"
+
 
 def read_uem(path: str | Path) -> list[Timeline]:
     """Scored regions of each recording in a UEM file.
@@ -34,7 +36,7 @@ def read_uem(path: str | Path) -> list[Timeline]:
     timelines: dict[str, Timeline] = {}
     for line_number, line in enumerate(read_text(path).splitlines(), start=1):
         fields = line.split()
-        if not fields or fields[0].startswith(";;"):
+        if not fields or fields[0].startswith(_COMMENT):
             continue
         where = f"{path}, line {line_number}"
         if len(fields) != 4:
@@ -48,9 +50,17 @@ def read_uem(path: str | Path) -> list[Timeline]:
 
 
 def write_uem(path: str | Path, timelines: Iterable[Timeline]) -> None:
-    """Write scored regions, each timeline under its `uri`."""
+    """Write scored regions, each timeline under its `uri`.
+
+    Raises
+    ------
+    ValueError
+        If a name would be read as a comment.
+    """
     with whole_file(path) as stream:
         for timeline in timelines:
+            if str(timeline.uri).startswith(_COMMENT):
+                raise ValueError(f"{path}: {timeline.uri!r} would be read as a comment; rename it")
             for segment in timeline:
                 stream.write(
                     f"{spelling_in_rttm(timeline.uri)} 1 {segment.start:.3f} {segment.end:.3f}\n"

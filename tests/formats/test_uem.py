@@ -17,7 +17,7 @@ SPANS = st.lists(
 )
 
 
-@given(st.dictionaries(URIS, SPANS, max_size=3))
+@given(st.dictionaries(URIS.filter(lambda uri: not uri.startswith(";;")), SPANS, max_size=3))
 def test_regions_come_back(
     tmp_path_factory: pytest.TempPathFactory, regions: dict[str, list[tuple[int, int]]]
 ) -> None:
@@ -55,3 +55,9 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: str, complaint: str) ->
     path.write_text(f"call 1 0 1\n{line}\n")
     with pytest.raises(ValueError, match=rf"bad\.uem, line 2: {complaint}"):
         read_uem(path)
+
+
+def test_a_name_that_would_be_a_comment_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="';;call' would be read as a comment"):
+        write_uem(tmp_path / "a.uem", [Timeline([Segment(0, 1)], uri=";;call")])
+    assert not list(tmp_path.iterdir())
