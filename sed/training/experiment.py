@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,7 +153,9 @@ def run_once(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
             recorded.write_text(record, encoding="utf-8")
         train(hparams, run_opts, model, parts)
     if rank() == 0:
-        judge(hparams, run_opts, parts)
+        scores = judge(hparams, run_opts, parts)
+        if not test_only and Path(hparams["judged"]) == output / "model":
+            export_model(output, output / "model", results=card_rows(scores))
     return output
 
 
@@ -259,8 +262,13 @@ def make_loaders(
 def judge(
     hparams: Mapping[str, Any], run_opts: Any, parts: Mapping[str, list[Utterance]]
 ) -> Scores:
-    """Score a model on every set of recordings that the settings name."""
-    output = Path(hparams["output_folder"])
+    """Score a model on every set of recordings that the settings name.
+
+    What is found of a model from elsewhere goes into a folder of its own.
+    """
+    output, name = Path(hparams["output_folder"]), str(hparams["judged"])
+    if Path(name) != output / "model":
+        output = output / "judged" / re.sub(r"[^\w.-]+", "-", name).strip("-.")
     pipeline = Pipeline.from_pretrained(
         hparams["judged"],
         device=run_opts["device"] or ("cuda" if torch.cuda.is_available() else "cpu"),
@@ -270,10 +278,9 @@ def judge(
     )
     scores: Scores = {}
     most = run_opts["debug_batches"] if run_opts["debug"] else None
-    for name, recordings in judged_recordings(hparams, parts).items():
-        recordings = islice(recordings, most)
-        found = evaluate(pipeline, recordings, output / "evaluation" / name, str(hparams["judged"]))
-        scores[name] = {
+    for kind, recordings in judged_recordings(hparams, parts).items():
+        found = evaluate(pipeline, islice(recordings, most), output / "evaluation" / kind, name)
+        scores[kind] = {
             "recordings": len(found.uris),
             "macro_eder": found.macro,
             "pooled_eder": found.pooled.eder,
@@ -284,6 +291,25 @@ def judge(
         }
     (output / RESULTS).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     return scores
+
+
+def card_rows(scores: Scores) -> list[dict[str, str]]:
+    """Scores as the card of a model shows them.
+
+    Examples
+    --------
+    >>> card_rows({"zed": {"recordings": 180, "macro_eder": 0.302}})
+    [{'recordings': '180 zed', 'macro eder': '30.2 %'}]
+    """
+    return [
+        {"recordings": f"{found['recordings']} {kind}"}
+        | {
+            measure.replace("_", " "): f"{rate:.1%}".replace("%", " %")
+            for measure, rate in found.items()
+            if measure != "recordings"
+        }
+        for kind, found in scores.items()
+    ]
 
 
 def training_facts(hparams: Mapping[str, Any]) -> dict[str, Any]:

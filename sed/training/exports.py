@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,13 @@ def is_experiment(folder: str | Path) -> bool:
     return (Path(folder) / EXPERIMENT).is_file()
 
 
-def export_model(experiment: str | Path, folder: str | Path, *, name: str | None = None) -> None:
+def export_model(
+    experiment: str | Path,
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    results: Sequence[Mapping[str, str]] | None = None,
+) -> None:
     """Write the best model of an experiment, finished or not, as `from_pretrained` reads it.
 
     Parameters
@@ -47,6 +54,8 @@ def export_model(experiment: str | Path, folder: str | Path, *, name: str | None
         Made if need be; config, weights and a card go there.
     name : str, optional
         What the card calls the model; the folder's path by default.
+    results : sequence of mapping, optional
+        Of the card, see `sed.cards.model_card`.
 
     Raises
     ------
@@ -74,7 +83,7 @@ def export_model(experiment: str | Path, folder: str | Path, *, name: str | None
     }
     content = {**model.content, "decoding": decoding, "training": facts}
     num_parameters = sum(tensor.numel() for tensor in model.state_dict().values())
-    card = model_card(name or str(folder), content, num_parameters=num_parameters)
+    card = model_card(name or str(folder), content, num_parameters=num_parameters, results=results)
     model.eval().save_pretrained(folder, decoding=decoding, card=card)
 
 

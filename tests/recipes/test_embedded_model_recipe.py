@@ -55,6 +55,8 @@ def test_the_trained_model_is_judged_by_the_whole_pipeline(whole: Path) -> None:
     found = json.loads((whole / "results.json").read_text())["simulated"]
     assert found["recordings"] == 6
     assert 0.3 < found["all_neutral_macro_eder"] < 0.9
+    card = (whole / "model" / "README.md").read_text()
+    assert f"| 6 simulated | {100 * found['macro_eder']:.1f} %" in card
     folder = whole / "evaluation" / "simulated"
     assert "all neutral" in (folder / "report.md").read_text()
     uris = [line.split()[1] for line in (folder / "hypothesis.rttm").read_text().splitlines()]

@@ -102,16 +102,15 @@ def test_the_evaluation_alone_finds_the_same_numbers(
     (tmp_path / "only" / "ZED").symlink_to(corpora / "ZED")
     options = ("--test-only", f"--judged={whole[0] / 'model'}", "--num-test=0")
     printed = begin(tmp_path / "only", tmp_path / "again", *options).end()
-    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == [
-        "evaluation",
-        "results.json",
-    ]
+    [again] = (tmp_path / "again" / "judged").iterdir()
+    assert sorted(path.name for path in again.iterdir()) == ["evaluation", "results.json"]
+    assert [path.name for path in (tmp_path / "again").iterdir()] == ["judged"]
     tables = [
         re.findall(r"\d+\.\d+", text[text.index("Parts of the pooled") :].partition("more:")[0])
         for text in (printed, whole[1][whole[1].rindex("pooled EDER %") :])
     ]
     assert tables[0] == tables[1] and len(tables[0]) > 20
-    folders = (whole[0], tmp_path / "again")
+    folders = (whole[0], again)
     results = [json.loads((each / "results.json").read_text())["zed"] for each in folders]
     assert results[0] == results[1]
 
