@@ -59,6 +59,8 @@ class EmotionBrain(sb.Brain):
     """
 
     average: AveragedModel | None = None
+    interrupted = False
+    """Whether to end before the next batch."""
 
     def __init__(
         self,
@@ -97,7 +99,15 @@ class EmotionBrain(sb.Brain):
                 self.checkpointer.add_recoverable(f"{name}_optimizer", optimizer)
 
     def compute_forward(self, batch: Waveforms, stage: Stage) -> Predictions:
-        """Frame logits and targets of a batch."""
+        """Frame logits and targets of a batch.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the training is to end.
+        """
+        if self.interrupted:
+            raise KeyboardInterrupt
         batch = batch.to(self.device)
         counts, targets = self._targets(batch)
         frontend, head = self.modules.frontend, self.modules.head

@@ -8,8 +8,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -212,7 +215,7 @@ def train(
         run_opts=run_opts,
         checkpointer=checkpointer,
     )
-    with _fitting():
+    with fitting(brain):
         brain.fit(counter, train_data, valid_data)
     if rank() == 0:
         export_model(output, output / "model")
@@ -340,9 +343,29 @@ def _first_process_first() -> Iterator[None]:
 
 
 @contextmanager
-def _fitting() -> Iterator[None]:
-    """What goes wrong in here is a defect, no wrong use."""
+def fitting(brain: EmotionBrain) -> Iterator[None]:
+    """What goes wrong in here is a defect, no wrong use; Ctrl-C ends it between two batches.
+
+    Anywhere else Python may drop it: a KeyboardInterrupt that is raised while an object, such as
+    the loader of an epoch that is over, is taken down goes nowhere. The second one comes at once.
+    """
+    process = os.getpid()  # those that load data go when this one does
+
+    def interrupt(number: int, frame: Any) -> None:
+        if os.getpid() == process:
+            if brain.interrupted:
+                raise KeyboardInterrupt
+            brain.interrupted = True
+            print("ending after this batch; Ctrl-C once more ends at once", file=sys.stderr)
+
+    heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    heard = heard and threading.current_thread() is threading.main_thread()
+    if heard:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     except ValueError as error:
         raise RuntimeError(f"the training failed: {error}") from error
+    finally:
+        if heard:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

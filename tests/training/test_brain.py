@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from tiny_training import (  # noqa: E402
 
 from sed.corpora.simulation import FOUR_SEQUENCES  # noqa: E402
 from sed.training.checks import check_settings  # noqa: E402
+from sed.training.experiment import fitting  # noqa: E402
 from sed.training.waveforms import SimulatedWaveforms, Waveforms  # noqa: E402
 
 Weights = dict[str, torch.Tensor]
@@ -180,3 +182,20 @@ def test_mixed_precision_ends_near_float32(kind: str, tmp_path: Path) -> None:
     assert 0.0 < distance(mixed, full) < 0.05 * distance(untrained(kind).state_dict(), full)
     [loss], [near] = (logged(tmp_path / name, "valid loss") for name in ("fp32", "bf16"))
     assert near == pytest.approx(loss, rel=0.05)
+
+
+def test_ctrl_c_ends_the_training_between_two_batches(tmp_path: Path) -> None:
+    """Where nothing can get lost; the second one comes at once."""
+    brain = make_brain(untrained("encoder"), tmp_path, settings("encoder"), num_epochs=1)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), fitting(brain):
+            signal.raise_signal(signal.SIGINT)
+            fit(brain, tiny_simulation())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with pytest.raises(KeyboardInterrupt), fitting(brain):
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("the second interruption was not heard")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not (tmp_path / "train_log.txt").exists()
