@@ -42,8 +42,8 @@ RANKS = [
 SIDE_WING = {
     "corpora": set("frames labels files audio formats vad decoding".split()),
     "training": set(
-        "frames labels files formats audio vad decoding scoring specifications encoders model "
-        "hub cards processors corpora pipeline".split()
+        "frames labels files formats audio vad decoding scoring specifications encoders heads "
+        "model hub cards processors corpora pipeline".split()
     ),
 }
 """Rooms beside the corridor: what they may import. They know only each other and the command line,

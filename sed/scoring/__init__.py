@@ -3,6 +3,7 @@
 from sed.scoring.atoms import Atoms, cut
 from sed.scoring.bootstrap import Difference, Interval, bootstrap, paired_bootstrap
 from sed.scoring.boundaries import BoundaryAgreement, boundaries
+from sed.scoring.calibration import Calibration, calibration
 from sed.scoring.collection import Matched, Side, match, read_side
 from sed.scoring.confusion import ConfusionMatrix, confusion
 from sed.scoring.detection import Detection, detections
@@ -18,6 +19,7 @@ from sed.scoring.utterance import uar, war
 __all__ = [
     "Atoms",
     "BoundaryAgreement",
+    "Calibration",
     "ConfusionMatrix",
     "Detection",
     "Difference",
@@ -33,6 +35,7 @@ __all__ = [
     "Transition",
     "bootstrap",
     "boundaries",
+    "calibration",
     "confusion",
     "cut",
     "detections",

@@ -13,6 +13,7 @@ from sed.scoring.errors import EmotionErrors
 
 if TYPE_CHECKING:
     from sed.scoring.boundaries import BoundaryAgreement
+    from sed.scoring.calibration import Calibration
     from sed.scoring.confusion import ConfusionMatrix
     from sed.scoring.detection import Detection
     from sed.scoring.score import Score
@@ -254,6 +255,43 @@ def boundaries_table(found: BoundaryAgreement) -> Table:
         found.num_matched,
     )
     return Table("boundaries", "Boundaries", columns, (row,))
+
+
+def calibration_table(found: Calibration) -> Table:
+    """How often frames are right, by how sure the classifier was of them; then of all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sed.scoring import calibration
+    >>> table = calibration_table(calibration(np.array([0.5, 0.5]), np.array([True, True])))
+    >>> table.title, table.rows[0]
+    ('Calibration error 50.00 %', ('0.47 to 0.53', 1.0, 0.5, 1.0))
+    """
+    total, num_bins = found.total, len(found.bins)
+    rows: list[tuple[Value, ...]] = [
+        (
+            f"{index / num_bins:.2f} to {(index + 1) / num_bins:.2f}",
+            *_shares(count, confidence, right, total),
+        )
+        for index, (count, confidence, right) in enumerate(found.bins)
+        if count
+    ]
+    sums = sum(found.confidence), sum(found.right)
+    rows.append(("all", *_shares(total, *sums, total)))
+    columns = (
+        Column("confidence"),
+        Column("frames", "rate"),
+        Column("mean_confidence", "rate"),
+        Column("accuracy", "rate"),
+    )
+    title = f"Calibration error {found.error:.2%}".replace("%", " %")
+    return Table("calibration", title, columns, tuple(rows), num_totals=1)
+
+
+def _shares(count: int, confidence: float, right: int, total: int) -> tuple[Value, ...]:
+    """Share of the frames, their mean confidence, and how often they are right."""
+    return (count / total, confidence / count, right / count) if count else (None, None, None)
 
 
 def comparison_table(names: tuple[str, str], differences: dict[str, Difference]) -> Table:

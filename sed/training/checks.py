@@ -23,7 +23,7 @@ from sed.hub import locate
 from sed.model import EmotionModel
 from sed.training.losses import summed_losses
 from sed.training.processes import num_processes
-from sed.training.speech import augmentation, corpus_utterances, drawing
+from sed.training.speech import augmentation, conditions, corpus_utterances, drawing
 from sed.vad import vad_named
 
 MEASURES = ("frame_error", "eder", "loss")
@@ -92,9 +92,15 @@ def check_settings(hparams: Mapping[str, Any], run_opts: Any) -> None:
     with _settings_of("loss"):
         logits = torch.zeros(1, 1, len(hparams["classes"]))
         summed_losses(logits, torch.zeros(1, 1, dtype=torch.long), **hparams["loss"])
+    if type(hparams["calibrated"]) is not bool:
+        raise ValueError(f"calibrated is {hparams['calibrated']!r}, neither true nor false")
     with _settings_of("augmentation"):
         changes = augmentation(hparams)
-    if changes is None and (hparams["noise_folder"] or hparams["room_folder"]):
+    with _settings_of("judged_conditions"):
+        judged = conditions(hparams)
+        for change in judged.values():  # as it will be, on a second of sound
+            change(np.ones(16_000, np.float32), 16_000, np.random.default_rng(0))
+    if changes is None and not judged and (hparams["noise_folder"] or hparams["room_folder"]):
         raise ValueError("noise_folder and room_folder are of no use where augmentation is null")
 
 
@@ -190,7 +196,8 @@ def check_same(path: Path, record: str) -> None:
         for text in (path.read_text(encoding="utf-8"), record)
     )
     free = re.compile(
-        r"num_epochs|num_workers|tensorboard|(data|output|speech)_folder|judged.*|num_test|test_.*"
+        r"num_epochs|num_workers|tensorboard|calibrated|(data|output|speech)_folder|"
+        r"judged.*|num_test|test_.*"
     )
     changed = [
         name

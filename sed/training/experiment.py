@@ -35,6 +35,7 @@ from sed.processors import set_threads
 from sed.training.arguments import Arguments, parse_arguments
 from sed.training.batches import EpochBatches
 from sed.training.brain import EmotionBrain
+from sed.training.calibration import calibrate
 from sed.training.checkpoints import WholeCheckpointer
 from sed.training.checks import (
     check_data,
@@ -218,6 +219,7 @@ def train(
     with fitting(brain):
         brain.fit(counter, train_data, valid_data)
     if rank() == 0:
+        calibrate(hparams, parts, brain.device)
         export_model(output, output / "model")
         print(f"wrote {output / 'model'}")
 
@@ -271,7 +273,7 @@ def judge(
     """
     output, name = Path(hparams["output_folder"]), str(hparams["judged"])
     if Path(name) != output / "model":
-        output = output / "judged" / re.sub(r"[^\w.-]+", "-", name).strip("-.")
+        output = output / "judged" / _folder_name(name)
     pipeline = Pipeline.from_pretrained(
         hparams["judged"],
         device=run_opts["device"] or ("cuda" if torch.cuda.is_available() else "cpu"),
@@ -282,7 +284,8 @@ def judge(
     scores: Scores = {}
     most = run_opts["debug_batches"] if run_opts["debug"] else None
     for kind, recordings in judged_recordings(hparams, parts).items():
-        found = evaluate(pipeline, islice(recordings, most), output / "evaluation" / kind, name)
+        folder = output / "evaluation" / _folder_name(kind)
+        found, calibration = evaluate(pipeline, islice(recordings, most), folder, name)
         scores[kind] = {
             "recordings": len(found.uris),
             "macro_eder": found.macro,
@@ -290,10 +293,22 @@ def judge(
             "false_alarm": found.pooled.false_alarm / found.pooled.total,
             "missed_emotion": found.pooled.missed_emotion / found.pooled.total,
             "confusion": found.pooled.confusion / found.pooled.total,
+            "calibration_error": calibration.error,
             "all_neutral_macro_eder": found.baselines()["all neutral"].macro,
         }
     (output / RESULTS).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     return scores
+
+
+def _folder_name(name: str) -> str:
+    """What a folder for a model or for a set of recordings is called.
+
+    Examples
+    --------
+    >>> _folder_name("./models/mine"), _folder_name("simulated, noisy")
+    ('models-mine', 'simulated-noisy')
+    """
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")
 
 
 def card_rows(scores: Scores) -> list[dict[str, str]]:
@@ -318,8 +333,10 @@ def card_rows(scores: Scores) -> list[dict[str, str]]:
 def training_facts(hparams: Mapping[str, Any]) -> dict[str, Any]:
     """What the card of a model says of its training."""
     recordings = hparams["num_epochs"] * hparams["steps_per_epoch"] * hparams["batch_size"]
+    left_out = hparams["left_out"]
     return {
-        "corpora": ", ".join(hparams["corpora"]),
+        "corpora": ", ".join(name for name in hparams["corpora"] if name != left_out),
+        **({} if left_out is None else {"left out": left_out}),
         "split by": hparams["split"],
         "epochs": hparams["num_epochs"],
         "simulated recordings": recordings * num_processes(),

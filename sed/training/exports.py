@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +13,14 @@ import torch
 import yaml
 
 from sed.cards import model_card
+from sed.heads import divide_logits
 from sed.model import EmotionModel
 
 EXPERIMENT = "experiment.json"
 """File that says which model an experiment trains; nothing in it is executed."""
+
+CALIBRATION = "calibration.json"
+"""File with the temperature of the best epoch, and its number."""
 
 WHOLE = "WHOLE"
 """File of a checkpoint that says that the others are whole."""
@@ -46,6 +51,8 @@ def export_model(
 ) -> None:
     """Write the best model of an experiment, finished or not, as `from_pretrained` reads it.
 
+    Where a temperature was fitted for that epoch, the model's logits are divided by it.
+
     Parameters
     ----------
     experiment : str or Path
@@ -65,26 +72,72 @@ def export_model(
         If the folder cannot be written.
     """
     experiment, folder = Path(experiment), Path(folder)
+    model, description, meta = best_model(experiment)
+    training, decoding = description["training"], description["decoding"]
+    facts = training | {
+        "epoch kept": f"{meta['epoch']} of {training['epochs']}, by {description['best']}",
+        "validation EDER": f"{meta['eder']:.3f}",
+    }
+    temperature = stored_temperature(experiment, meta["epoch"])
+    if temperature is not None:
+        divide_logits(model.head, temperature)
+        facts["temperature"] = f"{temperature:.3f}, by which the logits are divided"
+    content = {**model.content, "decoding": decoding, "training": facts}
+    num_parameters = sum(tensor.numel() for tensor in model.state_dict().values())
+    card = model_card(name or str(folder), content, num_parameters=num_parameters, results=results)
+    model.save_pretrained(folder, decoding=decoding, card=card)
+
+
+def best_model(experiment: Path) -> tuple[EmotionModel, dict[str, Any], dict[str, Any]]:
+    """Best model of an experiment as it was validated, and what its files say.
+
+    Returns
+    -------
+    EmotionModel
+        Ready for inference.
+    dict
+        The experiment, as ``experiment.json`` describes it.
+    dict
+        The epoch that was best: its number and what was found in the validation.
+
+    Raises
+    ------
+    ValueError
+        If there is no such experiment, it has no whole checkpoint yet, or its files are damaged.
+    """
     path = experiment / EXPERIMENT
     if not is_experiment(experiment):
         raise ValueError(f"{experiment} is no folder of an experiment: it holds no {EXPERIMENT}")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-        measure, training = description["best"], description["training"]
-        decoding = description["decoding"]
+        measure, _, _ = (description[key] for key in ("best", "training", "decoding"))
         model = EmotionModel(**description["model"]["model"])
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{path} describes no experiment: {error!r}") from None
     checkpoint, meta = best_checkpoint(experiment / "save", measure)
     load_checkpoint(model, checkpoint)
-    facts = training | {
-        "epoch kept": f"{meta['epoch']} of {training['epochs']}, by {measure}",
-        "validation EDER": f"{meta['eder']:.3f}",
-    }
-    content = {**model.content, "decoding": decoding, "training": facts}
-    num_parameters = sum(tensor.numel() for tensor in model.state_dict().values())
-    card = model_card(name or str(folder), content, num_parameters=num_parameters, results=results)
-    model.eval().save_pretrained(folder, decoding=decoding, card=card)
+    return model.eval(), description, meta
+
+
+def stored_temperature(experiment: Path, epoch: int) -> float | None:
+    """Temperature that was fitted for an epoch; None where there is none, or of another epoch.
+
+    Raises
+    ------
+    ValueError
+        If the file holds none.
+    """
+    path = experiment / CALIBRATION
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        temperature, fitted = float(content["temperature"]), int(content["epoch"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds no temperature: {error!r}; remove it") from None
+    if not 0.0 < temperature < math.inf:
+        raise ValueError(f"{path}: {temperature} is no temperature; remove it")
+    return temperature if fitted == epoch else None
 
 
 def best_checkpoint(folder: Path, measure: str) -> tuple[Path, dict[str, Any]]:

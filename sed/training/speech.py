@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from sed.audio import Recording
 from sed.corpora import Corpus, Utterance, relabelled
-from sed.corpora.augmentation import Sounds
+from sed.corpora.augmentation import Augmentation, Sounds
 from sed.corpora.simulation import Simulation
 from sed.corpora.splits import PARTS, Choice, split
 from sed.corpora.stored import StoredClip, stored_clips
@@ -21,15 +22,32 @@ from sed.training.waveforms import Augment
 Judged = tuple[Recording, AnnotatedRecording, str]
 """A recording, what is said of it, and the corpus it is from."""
 
+_UNCHANGED: dict[str, Any] = {
+    **dict.fromkeys(("noise_probability", "telephone_probability", "room_probability"), 0.0),
+    "colour": 0.0,
+    "gain": (0.0, 0.0),
+}
+
 
 def find_utterances(hparams: Mapping[str, Any]) -> dict[str, list[Utterance]]:
     """Utterances to train, validate and test on, no speaker in two parts; audio is not read yet.
 
+    ::
+
+        left_out     none                        c
+        a            train  valid  test          train  valid   -
+        b            train  valid  test          train  valid   -
+        c            train  valid  test          --- test ---------
+
     Raises
     ------
     ValueError
-        If a corpus is missing or incomplete, or has too few speakers for the split.
+        If a corpus is missing or incomplete, has too few speakers for the split, or the one that is
+        left out is none of them.
     """
+    left_out = hparams["left_out"]
+    if left_out is not None and left_out not in hparams["corpora"]:
+        raise ValueError(f"left_out {left_out!r} is none of {', '.join(hparams['corpora'])}")
     parts: dict[str, list[Utterance]] = {part: [] for part in PARTS}
     for name in hparams["corpora"]:
         known = [
@@ -37,15 +55,17 @@ def find_utterances(hparams: Mapping[str, Any]) -> dict[str, list[Utterance]]:
             for utterance in relabelled(corpus_utterances(hparams, name), hparams["relabelled"])
             if utterance.emotion in hparams["classes"]
         ]
+        is_left_out = name == left_out
         found = split(
             known,
             by=hparams["split"],
-            valid=_choice(hparams["valid"], name),
-            test=_choice(hparams["test"], name),
+            valid=0.0 if is_left_out else _choice(hparams["valid"], name),
+            test=1.0 if is_left_out else _choice(hparams["test"], name),
             seed=hparams["split_seed"],
         )
         for part in PARTS:
-            parts[part] += found[part]
+            if part != "test" or left_out is None or is_left_out:
+                parts[part] += found[part]
     return parts
 
 
@@ -106,13 +126,42 @@ def augmentation(hparams: Mapping[str, Any]) -> Augment | None:
     """
     if hparams["augmentation"] is None:
         return None
-    sounds = {
+    augment: Augment = hparams["augmentation"](**_sounds(hparams))
+    return augment
+
+
+def conditions(hparams: Mapping[str, Any]) -> dict[str, Augment]:
+    """Changes to judged recordings by their names: an `Augmentation` of what is named alone.
+
+    Raises
+    ------
+    ValueError
+        If a folder holds no audio, a name would make no folder, or a change moves the emotions.
+    OSError
+        If a folder is missing.
+    TypeError
+        If there is no such change.
+    """
+    settings = hparams["judged_conditions"] or {}
+    made: dict[str, Augment] = {}
+    sounds = _sounds(hparams) if settings else {}
+    for name, changes in settings.items():
+        if not re.fullmatch(r"[\w-]+", str(name)):
+            raise ValueError(f"{name!r} is no name; give one of letters and digits")
+        change = Augmentation(**{**_UNCHANGED, **sounds, **changes})
+        if change.speed != 1.0:
+            raise ValueError(f"{name}: another speed would move the emotions; leave it at 1.0")
+        made[str(name)] = change
+    return made
+
+
+def _sounds(hparams: Mapping[str, Any]) -> dict[str, Sounds]:
+    """Noises and rooms of the settings' folders."""
+    return {
         kind: Sounds(folder, hparams["sample_rate"], num_kept=256)
         for kind in ("noises", "rooms")
         if (folder := hparams[f"{kind[:-1]}_folder"])
     }
-    augment: Augment = hparams["augmentation"](**sounds)
-    return augment
 
 
 def judged_recordings(
@@ -120,14 +169,18 @@ def judged_recordings(
 ) -> dict[str, Iterator[Judged]]:
     """Sets of recordings with known emotions, each made one by one as it is asked for.
 
-    ``simulated`` are drawn from the speech of the test speakers; another set is a corpus whose
-    recordings say when which emotion appears, such as ZED.
+    ``simulated`` are drawn from the speech of the test speakers; ``simulated, noisy`` and others
+    are the same under the conditions of the settings; another set is a corpus whose recordings say
+    when which emotion appears, such as ZED.
     """
-    sets = {}
+    sets: dict[str, Iterator[Judged]] = {}
     if hparams["num_test"]:
         part = hparams["judged_part"]
         drawn = simulation(hparams, parts[part], part=part)
-        sets["simulated"] = _simulated(drawn, hparams["num_test"], hparams["test_seed"])
+        count, seed = hparams["num_test"], hparams["test_seed"]
+        sets["simulated"] = _simulated(drawn, count, seed)
+        for name, change in conditions(hparams).items():
+            sets[f"simulated, {name}"] = _simulated(drawn, count, seed, change)
     if hparams["test_corpus"]:
         sets[hparams["test_corpus"]] = map(
             _judged, corpus_utterances(hparams, hparams["test_corpus"])
@@ -135,10 +188,15 @@ def judged_recordings(
     return sets
 
 
-def _simulated(drawn: Simulation, num_recordings: int, seed: int) -> Iterator[Judged]:
+def _simulated(
+    drawn: Simulation, num_recordings: int, seed: int, change: Augment | None = None
+) -> Iterator[Judged]:
     for index in range(num_recordings):
         made = drawn.numbered(index, seed)
         samples = np.asarray(made.samples)
+        if change is not None:  # by chance that each recording has of its own
+            rng = np.random.default_rng((seed, index, 1))
+            samples = change(samples, made.sample_rate, rng)
         recording = Recording.from_samples(samples, made.sample_rate, uri=made.annotation.uri)
         yield recording, AnnotatedRecording(made.annotation, duration=made.duration), made.corpus
 

@@ -63,6 +63,7 @@ def refusal(
         (["--num_test=2"], "nobody is left to test on"),
         (["--num_test=2", "--judged_part=exam"], "nobody is left to exam on"),
         (["--classes=[neutral]"], "no speaker has both neutral and emotional"),
+        (["--left_out=emovo"], "left_out 'emovo' is none of emodb"),
         (["--sequences={NX: 1.0}"], "recordings to train on: 'NX': 1.0 is no sequence"),
         # the model
         (["--head={name: lstm}"], "unknown head 'lstm'"),
@@ -76,6 +77,7 @@ def refusal(
         (["--num_valid=0"], "num_valid is 0"),
         (["--keep_best_by=luck"], "it can be frame_error, eder, loss"),
         (["--loss={gamma: 2}"], "loss: summed_losses() got an unexpected keyword argument 'gamma'"),
+        (["--calibrated=perhaps"], "calibrated is 'perhaps', neither true nor false"),
         (["--head_learning_rate=-1"], "head_opt_class: Invalid learning rate: -1"),
         (["--grad_accumulation_factor=3"], "steps_per_epoch 2 is no multiple"),
         (["--noise_folder=/no/such"], "of no use where augmentation is null"),
@@ -85,6 +87,14 @@ def refusal(
         (["--test_only"], "no model 'results/debug/78/model'"),
         (["--judged_vad=ears"], "unknown voice activity detector 'ears'"),
         (["--judged_decoding={volume: 1}"], "judged_decoding: "),
+        (
+            ["--judged_conditions={loud: {volume: 1}}"],
+            "got an unexpected keyword argument 'volume'",
+        ),
+        (["--judged_conditions={loud: {noise_probability: 1.0, snr: 5}}"], "judged_conditions: "),
+        (["--judged_conditions={fast: {speed: 1.2}}"], "fast: another speed would move the"),
+        (["--judged_conditions={../up: {}}"], "judged_conditions: '../up' is no name"),
+        (["--judged_conditions=[noisy]"], "judged_conditions: "),
         # the machine
         (["--device=cuda:9"], "--device=cuda:9: "),
         (["--device=abacus"], "--device=abacus is none"),

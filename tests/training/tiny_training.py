@@ -180,6 +180,7 @@ def tiny_experiment(
         **{"num_epochs": 2, "steps_per_epoch": 2, "batch_size": 4, "sorted_batches": 2},
         **{"num_valid": 5, "num_workers": 0, "tensorboard": False, "decoding": ARGMAX},
         **{"tempo": 1.0, "average_decay": None, "keep_best_by": "loss"},
+        **{"calibrated": False},
     }
     overrides = yaml.safe_dump({**shared, **changes})
     return load_settings(read_settings(folder / "settings.yaml"), overrides), parts
