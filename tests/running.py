@@ -26,7 +26,7 @@ TONES = {"angry": 300.0, "happy": 1000.0, "sad": 2500.0, "neutral": 5000.0}
 # Processes that start from one in which everything slow is loaded already.
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
-    ["sed.training.experiment", "sed.cli", "silero_vad", "torch.utils.tensorboard"]
+    ["sed.training.runs", "sed.cli", "silero_vad", "torch.utils.tensorboard"]
     + [f"transformers.models.{name}.modeling_{name}" for name in ("wavlm", "hubert", "wav2vec2")]
 )
 

@@ -137,7 +137,7 @@ def _training() -> Callable[[Sequence[str]], None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # SpeechBrain warns, when loaded, of what is not needed here
     try:
-        from sed.training.experiment import run
+        from sed.training.runs import run
     except ModuleNotFoundError as error:
         if (error.name or "sed").partition(".")[0] == "sed":
             raise

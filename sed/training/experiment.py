@@ -13,12 +13,10 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import speechbrain as sb
@@ -31,15 +29,12 @@ from sed.encoders import Encoder
 from sed.hub import WEIGHTS
 from sed.model import EmotionModel
 from sed.pipeline import Pipeline
-from sed.processors import set_threads
-from sed.training.arguments import Arguments, parse_arguments
 from sed.training.batches import EpochBatches
 from sed.training.brain import EmotionBrain
 from sed.training.calibration import calibrate
 from sed.training.checkpoints import WholeCheckpointer
 from sed.training.checks import (
     check_data,
-    check_device,
     check_learning,
     check_room,
     check_same,
@@ -48,10 +43,9 @@ from sed.training.checks import (
 from sed.training.evaluation import evaluate
 from sed.training.exports import EXPERIMENT, export_model
 from sed.training.logs import EpochLog
-from sed.training.processes import gathered, num_processes, rank
+from sed.training.processes import num_processes, rank
 from sed.training.schedules import WarmupCosine
-from sed.training.seeds import summarize
-from sed.training.settings import load_settings, resolved
+from sed.training.settings import load_settings, overrides_of, resolved
 from sed.training.speech import augmentation, find_utterances, judged_recordings, simulation
 from sed.training.waveforms import SimulatedWaveforms, Waveforms
 from sed.vad import vad_named
@@ -60,70 +54,6 @@ Scores = dict[str, dict[str, float]]
 """Error rates of each set of recordings."""
 
 RESULTS = "results.json"
-
-INTERRUPTED = "interrupted; start it again to go on from the last epoch"
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what the command line of a recipe says; what is wrong with it is one line."""
-    try:
-        run(sys.argv[1:] if arguments is None else arguments)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"train.py: {where}{error.strerror or error}")
-    except ValueError as error:
-        sys.exit(f"train.py: {' '.join(str(error).split())}")
-    except KeyboardInterrupt:
-        print(f"train.py: {INTERRUPTED}", file=sys.stderr)
-        sys.exit(130)
-
-
-def run(arguments: Sequence[str]) -> None:
-    """Train and judge a model, or one for each of several seeds.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        The settings file, then options: ``--seeds 5``, those of SpeechBrain (such as
-        ``--device=cuda:0``, ``--precision=bf16``, ``--test_only``) and changes of settings
-        (``--batch_size=4``). Names may be written with hyphens. With ``--debug`` a few steps are
-        tried, and nothing is kept.
-
-    Raises
-    ------
-    ValueError
-        If a setting is wrong, or a corpus missing or incomplete, before anything slow happens.
-    OSError
-        If a file cannot be read or written.
-    """
-    given = parse_arguments(arguments)
-    set_threads()
-    check_device(given.run_opts)
-    sb.utils.distributed.ddp_init_group(given.run_opts)
-    if not given.is_trial:
-        run_seeds(given)
-        return
-    with TemporaryDirectory() as own:
-        [folder, *_] = gathered([own])  # the first process's, for all of them
-        run_seeds(replace(given, changes={**given.changes, "output_folder": folder}))
-    if rank() == 0:
-        print("that was a trial; nothing was kept")
-
-
-def run_seeds(given: Arguments) -> None:
-    """Train and judge with each seed, in a folder of its own; summarize where there are several."""
-    if given.num_seeds == 1:
-        run_once(given.text, given.changes, given.run_opts)
-        return
-    first = int(load_settings(given.text, _overrides(given.changes))["seed"])
-    folders = []
-    for seed in range(first, first + given.num_seeds):
-        changes = {**given.changes, "seed": seed}
-        if "output_folder" in changes:
-            changes["output_folder"] = str(Path(changes["output_folder"]) / str(seed))
-        folders.append(run_once(given.text, changes, given.run_opts))
-    if rank() == 0:
-        summarize(folders)
 
 
 def run_once(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
@@ -134,7 +64,7 @@ def run_once(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
     Path
         Folder of the experiment, whose ``results.json`` holds the scores.
     """
-    overrides, test_only = _overrides(changes), run_opts["test_only"]
+    overrides, test_only = overrides_of(changes), run_opts["test_only"]
     hparams = load_settings(text, overrides)
     output = Path(hparams["output_folder"])
     check_settings(hparams, run_opts)
@@ -342,11 +272,6 @@ def training_facts(hparams: Mapping[str, Any]) -> dict[str, Any]:
         "simulated recordings": recordings * num_processes(),
         "seed": hparams["seed"],
     }
-
-
-def _overrides(changes: Mapping[str, Any]) -> str:
-    """Changes as YAML that every reader understands alike: a speaker 08 stays a text."""
-    return json.dumps(dict(changes), default=str)
 
 
 @contextmanager

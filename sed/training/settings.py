@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
@@ -100,6 +102,11 @@ def _check_names(settings: dict[str, Any], changes: dict[str, Any]) -> None:
             near = get_close_matches(name, settings, n=2, cutoff=0.5)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
             raise ValueError(f"there is no {name!r}{hint}")
+
+
+def overrides_of(changes: Mapping[str, Any]) -> str:
+    """Changes as YAML that every reader understands alike: a speaker 08 stays a text."""
+    return json.dumps(dict(changes), default=str)
 
 
 def resolved(text: str, overrides: str = "") -> str:

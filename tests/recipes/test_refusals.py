@@ -14,7 +14,7 @@ from tiny_model import tiny_model
 pytest.importorskip("speechbrain", reason="training needs the extra 'train'")
 
 from sed.training.checks import check_room  # noqa: E402
-from sed.training.experiment import main  # noqa: E402
+from sed.training.runs import main  # noqa: E402
 
 DEBUG = ZED / "hparams" / "debug.yaml"
 

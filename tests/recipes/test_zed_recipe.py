@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 pytest.importorskip("speechbrain", reason="training needs the extra 'train'")
 
 from sed.model import EmotionModel  # noqa: E402
-from sed.training.experiment import main  # noqa: E402
+from sed.training.runs import main  # noqa: E402
 
 SMALL = ["hparams/debug.yaml", "--num_epochs=3", "--corpora=[emodb, emovo]", "--noprogressbar"]
 SMALL += ["--test=0.25", "--num_test=4"]

@@ -5,7 +5,7 @@
 Run it again to go on after an interruption.
 """
 
-from sed.training.experiment import main
+from sed.training.runs import main
 
 if __name__ == "__main__":
     main()

@@ -5,7 +5,7 @@
 Run it again to go on after an interruption. Wang et al. (2023), section 5.
 """
 
-from sed.training.experiment import main
+from sed.training.runs import main
 
 if __name__ == "__main__":
     main()
