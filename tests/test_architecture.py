@@ -43,7 +43,7 @@ SIDE_WING = {
     "corpora": set("frames labels files audio formats vad decoding".split()),
     "training": set(
         "frames labels files formats audio vad decoding scoring specifications encoders heads "
-        "model hub cards processors corpora pipeline".split()
+        "frontends model hub cards processors corpora pipeline".split()
     ),
 }
 """Rooms beside the corridor: what they may import. They know only each other and the command line,
@@ -61,6 +61,7 @@ NEVER = {
     "transformers": {"architectures", "encoders"},
     "huggingface_hub": {"repository", "model", "encoders"},
     "h5py": {"interop"},
+    "sklearn": {"training"},
     "yaml": {"interop", "training"},
     "onnxruntime": {"onnx"},
     "torchaudio": {"frontends"},
