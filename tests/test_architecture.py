@@ -56,7 +56,7 @@ NEVER = {
     "tqdm": {"training"},
     "silero_vad": {"silero"},
     "soundfile": {"decoders", "corpora"},
-    "av": {"decoders"},
+    "av": {"decoders", "corpora"},
     "safetensors": {"model"},
     "transformers": {"architectures", "encoders"},
     "huggingface_hub": {"repository", "model", "encoders"},

@@ -141,6 +141,102 @@ def test_rooms_that_are_not_there_draw_nothing(speech: np.ndarray) -> None:
     np.testing.assert_array_equal(one, other)
 
 
+VOICE, BAND, MP3 = {"vtlp_probability": 1.0}, {"band_probability": 1.0}, {"mp3_probability": 1.0}
+
+
+@pytest.mark.parametrize("change", [VOICE, BAND, MP3], ids=["voice", "band", "mp3"])
+def test_a_change_that_is_off_draws_nothing(speech: np.ndarray, change: dict[str, float]) -> None:
+    """So that the recordings of a recipe without it stay what they were."""
+    before, after, drawn = (np.random.default_rng(5) for _ in range(3))
+    for _ in ("noise", "telephone", "level"):
+        before.random()
+    Augmentation(**NOTHING)(speech, RATE, after)
+    assert after.bit_generator.state == before.bit_generator.state
+    Augmentation(**NOTHING, **change)(speech, RATE, drawn)
+    assert drawn.bit_generator.state != before.bit_generator.state
+
+
+@pytest.mark.parametrize("name", ["vtlp", "band", "mp3"])
+def test_changes_come_as_often_as_asked_for(speech: np.ndarray, name: str) -> None:
+    augment = Augmentation(**NOTHING, **{f"{name}_probability": 0.5})
+    samples = speech[:2_000]
+    found = [augment(samples, RATE, np.random.default_rng(seed)) for seed in range(60)]
+    changed = [not np.allclose(each, samples, atol=1e-4) for each in found]
+    assert np.mean(changed) == pytest.approx(0.5, abs=0.2)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+def test_a_band_ends_where_its_cuts_are(
+    speech: np.ndarray, rng: np.random.Generator, rate: int
+) -> None:
+    """3 dB at the cut-offs, 24 dB an octave beyond, nothing between them, and no phase."""
+    band = {**BAND, "low_cut": (400.0, 400.0), "high_cut": (1500.0, 1500.0)}
+    found = Augmentation(**NOTHING, **band)(speech, rate, rng)
+    response = np.fft.rfft(found) / np.fft.rfft(speech)
+    hertz = np.array([100, 200, 400, 800, 1500, 3000])
+    at = response[np.round(hertz * len(speech) / rate).astype(int)]
+    assert np.abs(at.imag).max() < 1e-3
+    expected = [-48.2, -24.1, -3.0, 0.0, -3.0, -24.1]
+    np.testing.assert_allclose(20 * np.log10(at.real), expected, atol=0.2)
+
+
+def test_cuts_are_drawn_from_their_ranges_below_half_the_rate(
+    speech: np.ndarray, rng: np.random.Generator
+) -> None:
+    band = {**BAND, "low_cut": (0.0, 0.0), "high_cut": (2000.0, 7000.0)}
+    augment, cuts = Augmentation(**NOTHING, **band), []
+    before = np.abs(np.fft.rfft(speech)) ** 2
+    for _ in range(40):
+        power = np.abs(np.fft.rfft(augment(speech, 8_000, rng))) ** 2 / before
+        assert power[:1000].min() > 0.99
+        cuts.append(np.abs(power - 0.5).argmin() * 8_000 / len(speech))
+    assert 1_999 < min(cuts) < 2_300 and 3_700 < max(cuts) <= 4_000
+
+
+def test_the_voice_changes_before_the_noise_comes(speech: np.ndarray) -> None:
+    """What is added is the noise as it is, at its ratio."""
+    options = {**NOTHING, **VOICE, "noise_probability": 1.0, "snr": (9.0, 9.0)}
+    tone = np.sin(np.arange(RATE) * 0.1).astype(np.float32)
+    found = Augmentation(**options, noises=[speech])(tone, RATE, np.random.default_rng(0))
+    added = found - Augmentation(**NOTHING, **VOICE)(tone, RATE, np.random.default_rng(0))
+    assert decibels(np.mean(tone**2) / np.mean(added**2)) == pytest.approx(9.0, abs=0.1)
+
+
+EVERYTHING: dict[str, Any] = {"noise_probability": 1.0, "telephone_probability": 1.0,
+                              "rooms": [np.array([1.0, 0.5])], "room_probability": 1.0,
+                              **VOICE, **BAND, **MP3}  # fmt: skip
+
+
+@pytest.mark.parametrize("speed", [1.0, 1.2])
+@pytest.mark.parametrize("num_samples", [1, 2, 100, 1_153, 5_000])
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+def test_everything_at_once_stands_what_is_short_silent_or_loud(
+    rng: np.random.Generator, rate: int, num_samples: int, speed: float
+) -> None:
+    augment = Augmentation(**EVERYTHING, speed=speed)
+    full = rng.choice(np.array([-1.0, 1.0], np.float32), num_samples)
+    for samples in (full, np.ones_like(full), np.zeros_like(full)):
+        found, again = (augment(samples, rate, np.random.default_rng(3)) for _ in range(2))
+        assert found.dtype == np.float32 and np.isfinite(found).all()
+        assert samples.any() or not found.any()
+        assert len(found) == num_samples or (speed > 1.0 and len(found))
+        np.testing.assert_array_equal(found, again)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"mp3_probability": 2.0}, "mp3_probability is 2.0, not between 0 and 1"),
+        ({"warp": (1.1, 0.9)}, "warp starts at 1.1 and ends at 0.9; turn it round"),
+        ({"high_cut": (0.0, 4000.0)}, "high_cut starts at 0.0; give a number above 0"),
+        ({"snr": (30.0, 5.0)}, "snr starts at 30.0 and ends at 5.0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Augmentation(**wrong)
+
+
 def test_sounds_of_a_folder_are_read_when_asked_for(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:

@@ -14,8 +14,13 @@ pytest.importorskip("speechbrain", reason="training needs the extra 'train'")
 
 from tiny_training import KINDS, tiny_experiment  # noqa: E402
 
+from sed.corpora.augmentation import Augmentation  # noqa: E402
+from sed.corpora.augmentation.mp3 import through_mp3  # noqa: E402
+from sed.training.settings import load_settings  # noqa: E402
 from sed.training.speech import (  # noqa: E402
     Judged,
+    augmentation,
+    conditions,
     find_utterances,
     judged_recordings,
     simulation,
@@ -85,6 +90,34 @@ def test_conditions_are_the_same_every_time_and_differ_between_recordings(tmp_pa
         first, second, *_ = (loud - clean for loud, clean in pairs)
         length = min(len(first), len(second))
         assert np.corrcoef(first[:length], second[:length])[0, 1] < 0.5
+
+
+def test_every_change_to_the_sound_is_a_setting() -> None:
+    """Of the training recordings, and of the judged ones, where what is not named is off."""
+    hparams = load_settings("""
+        augmentation: !name:sed.corpora.augmentation.Augmentation
+          vtlp_probability: 0.5
+          warp: !tuple (0.8, 1.2)
+          band_probability: 0.25
+          low_cut: [100, 300]
+          high_cut: [3000, 3400]
+          mp3_probability: 0.125
+          bit_rate: !tuple (8.0, 32.0)
+        judged_conditions:
+          mp3: {mp3_probability: 1.0, bit_rate: [16, 16]}
+        noise_folder: null
+        room_folder: null
+    """)
+    augment = augmentation(hparams)
+    assert isinstance(augment, Augmentation)
+    assert (augment.vtlp_probability, augment.warp) == (0.5, (0.8, 1.2))
+    assert (augment.band_probability, augment.low_cut) == (0.25, [100, 300])
+    assert (augment.mp3_probability, augment.bit_rate) == (0.125, (8.0, 32.0))
+    samples = np.sin(np.arange(16_000) ** 1.4 * 0.01).astype(np.float32)
+    assert augment(samples, 16_000, np.random.default_rng(0)).shape == samples.shape
+    found = conditions(hparams)["mp3"](samples, 16_000, np.random.default_rng(0))
+    np.testing.assert_allclose(found, through_mp3(samples, 16_000, 16.0), atol=1e-3)
+    assert np.abs(found - samples).max() > 0.01
 
 
 def test_conditions_can_be_none(tmp_path: Path) -> None:

@@ -1,0 +1,7 @@
+"""Changes to a recording that do not change its emotions: voices, rooms, noise, telephones, MP3."""
+
+from sed.corpora.augmentation.chain import Augmentation
+from sed.corpora.augmentation.rooms import in_room
+from sed.corpora.augmentation.sounds import MAX_SOUND, Sounds
+
+__all__ = ["MAX_SOUND", "Augmentation", "Sounds", "in_room"]
