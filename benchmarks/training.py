@@ -140,7 +140,7 @@ def make_simulation(folder: Path, clip: Sequence[float], classes: Sequence[str])
 
 
 def everything() -> Augmentation:
-    """Every change to a recording that there is, so the dearest."""
+    """What recipes change by default, all at once, so the dearest."""
     rng = np.random.default_rng(0)
     room = rng.standard_normal(SAMPLE_RATE // 2) * np.exp(-np.arange(SAMPLE_RATE // 2) / 1000)
     return Augmentation(
