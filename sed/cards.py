@@ -13,8 +13,10 @@ from sed.files import whole_file
 from sed.hub import CARD, CONFIG, WEIGHTS, kind_of, read_config
 
 NAMES = {
+    "attentive": "Temporal block and local attention",
     "hubert": "HuBERT",
     "linear": "Linear layer",
+    "log-spectrum": "Log-spectrum",
     "mfcc": "MFCC",
     "timnet": "TIM-Net",
     "wav2vec2": "wav2vec 2.0",

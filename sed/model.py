@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sed.architectures import ARCHITECTURES
 from sed.encoders import Encoder
-from sed.frontends import CepstralFeatures
+from sed.frontends import FRONTENDS
 from sed.heads import head_named
 from sed.hub import CONFIG, WEIGHTS, kind_of, locate, read_config
 from sed.repository import NotFetchedError, Repository
@@ -30,15 +30,15 @@ class EmotionModel(nn.Module):
 
     ::
 
-        waveform ── MFCC and sliding normalisation, or an encoder ── head ── softmax ── posteriors
+        waveform ── MFCC, log-spectrum or an encoder ── head ── softmax ── posteriors
 
     Parameters
     ----------
     classes : sequence of str
         Emotions in the order of the output, neutral among them.
     frontend : dict
-        Its ``name`` is ``mfcc``, with the arguments of `sed.frontends.CepstralFeatures`, or an
-        architecture of `sed.encoders.Encoder`, with its arguments.
+        Its ``name`` is a key of `sed.frontends.FRONTENDS`, with the arguments of that front-end,
+        or an architecture of `sed.encoders.Encoder`, with its arguments.
     head : dict
         Its ``name`` is a key of `sed.heads.HEADS`; the rest are arguments of that head.
     window : float
@@ -73,9 +73,9 @@ class EmotionModel(nn.Module):
             num_features=self.frontend.num_features, num_classes=len(classes), **head
         )
         stride: int = self.head.stride
-        context = self.frontend.context
+        context, of_head = self.frontend.context, self.head.context
         if context is not None:
-            context = -(-context // stride) + self.head.context
+            context = None if of_head is None else -(-context // stride) + of_head
         self.specifications = Specifications(
             classes=tuple(classes),
             sample_rate=self.frontend.sample_rate,
@@ -84,6 +84,9 @@ class EmotionModel(nn.Module):
             window=window,
             edge_padding=self.frontend.edge_padding,
         )
+        learned = getattr(self.head, "classes", None) or self.specifications.classes
+        if learned != self.specifications.classes:
+            raise ValueError(f"the task of the head has the classes {', '.join(learned)}")
         self.decoding: dict[str, Any] = decoding or {}
         self.config: dict[str, Any] = {
             "classes": list(self.specifications.classes),
@@ -352,7 +355,7 @@ def frontend_named(name: str, **options: Any) -> Any:
     Parameters
     ----------
     name : str
-        ``mfcc``, or an architecture of `sed.encoders.ARCHITECTURES`.
+        A key of `sed.frontends.FRONTENDS`, or of `sed.encoders.ARCHITECTURES`.
     **options
         Its arguments.
 
@@ -361,11 +364,12 @@ def frontend_named(name: str, **options: Any) -> Any:
     ValueError
         If there is no front-end of that name.
     """
-    if name == "mfcc":
-        return CepstralFeatures(**options)
+    if name in FRONTENDS:
+        return FRONTENDS[name](**options)
     if name in ARCHITECTURES:
         return Encoder(name, **options)
-    raise ValueError(f"unknown front-end {name!r}; known are mfcc, {', '.join(ARCHITECTURES)}")
+    known = ", ".join((*FRONTENDS, *ARCHITECTURES))
+    raise ValueError(f"unknown front-end {name!r}; known are {known}")
 
 
 def has_encoder(content: dict[str, Any]) -> bool:

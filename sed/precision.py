@@ -331,7 +331,7 @@ def _float_dtype(dtype: str) -> torch.dtype:
 
 def _has_encoder(model: EmotionModel) -> bool:
     """Whether the features come from an encoder, which hears all of its input at once."""
-    return model.specifications.context is None
+    return model.frontend.context is None
 
 
 def _supports(*capabilities: str) -> bool:

@@ -11,9 +11,17 @@ import pytest
 import torch
 
 from sed.audio import Recording
-from sed.frontends import MFCC, CepstralFeatures, SlidingNormalization
+from sed.frontends import (
+    MFCC,
+    CepstralFeatures,
+    LogSpectralFeatures,
+    LogSpectrum,
+    SlidingNormalization,
+    Spectrum,
+)
 
 OURS: dict[str, Any] = {"sample_rate": 16_000, "hop": 320, "window_length": 512, "fft_size": 512}
+PAPER: dict[str, Any] = {"sample_rate": 8_000, "hop": 128, "window_length": 512, "fft_size": 512}
 
 
 def noise(rng: np.random.Generator, num_samples: int, level: float = 0.1) -> np.ndarray:
@@ -22,8 +30,8 @@ def noise(rng: np.random.Generator, num_samples: int, level: float = 0.1) -> np.
     return (level * swell * rng.standard_normal(num_samples)).astype(np.float32)
 
 
-def ours(frontend: MFCC, samples: np.ndarray) -> np.ndarray:
-    """Features of one waveform, (num_frames, num_coefficients)."""
+def ours(frontend: Spectrum, samples: np.ndarray) -> np.ndarray:
+    """Features of one waveform, (num_frames, num_features)."""
     with torch.no_grad():
         return frontend(torch.from_numpy(samples)[None])[0].numpy()
 
@@ -251,3 +259,75 @@ def test_cepstra_stay_in_float32_in_mixed_precision(
         assert torch.nn.Linear(39, 2)(found[0]).dtype == dtype
     for narrow, wide in zip(found, expected, strict=True):
         assert narrow.dtype == torch.float32 and torch.equal(narrow, wide)
+
+
+@pytest.mark.parametrize("num_samples", [1, 300, 8_000, 20_001])
+def test_log_spectra_are_those_of_librosa(rng: np.random.Generator, num_samples: int) -> None:
+    """Which centres its windows on onsets: half a cell of zeros moves them to our centres."""
+    import librosa
+
+    samples = noise(rng, num_samples)
+    samples[num_samples // 2 + 1 :] = 0.0  # the floor
+    padded = np.pad(samples, (64, 512)).astype(np.float64)
+    spectra = librosa.stft(padded, n_fft=512, hop_length=128)
+    num_frames = -(-num_samples // 128)
+    expected = np.log(np.maximum(np.abs(spectra.T[1 : 1 + num_frames]) ** 2, 1e-10))
+    found = ours(LogSpectrum.from_paper(), samples)
+    assert found.shape == (num_frames, 257)
+    loud = expected > expected.max() - 12.0  # 50 dB; below, float32 has fewer digits
+    np.testing.assert_allclose(found[loud], expected[loud], atol=1e-3)
+    np.testing.assert_allclose(found, expected, atol=0.5)
+
+
+def test_a_tone_stands_in_its_bin() -> None:
+    """2 kHz are the 128th of 256 steps to 4 kHz; its level is that of a window of Hann."""
+    time = np.arange(8_000) / 8_000
+    found = ours(LogSpectrum.from_paper(), np.cos(2 * np.pi * 2_000 * time).astype(np.float32))
+    assert set(found[3:-3].argmax(axis=1)) == {128}
+    np.testing.assert_allclose(found[3:-3, 128], 2 * np.log(512 / 4), atol=1e-4)
+
+
+def test_a_stretch_with_its_context_has_the_log_spectra_of_the_whole(
+    rng: np.random.Generator,
+) -> None:
+    """Normalised, and as they are."""
+    samples = torch.from_numpy(noise(rng, 300 * 128))[None]
+    for normalization, context in ((None, 2), (0.5, 2 + 31)):
+        frontend = LogSpectralFeatures(normalization=normalization, **PAPER)
+        assert frontend.context == context
+        first, end = (100 - context) * 128, (130 + context) * 128
+        found = frontend(samples[:, first:end])[:, context:-context]
+        torch.testing.assert_close(found, frontend(samples)[:, 100:130], atol=1e-3, rtol=0)
+
+
+def test_normalised_log_spectra_are_those_of_decibels(rng: np.random.Generator) -> None:
+    """The unit is of no matter: not above the floor of one decibel, and not below."""
+    samples = torch.from_numpy(noise(rng, 8_000))[None]
+    natural = LogSpectrum.from_paper()(samples)
+    natural[:, :, 0] = -3.0 + 0.01 * natural[:, :, 0]  # hardly changes
+    decibels = natural * (10.0 / np.log(10.0))
+    found = SlidingNormalization(40, with_deviation=True, decibel=LogSpectrum.decibel)(natural)
+    expected = SlidingNormalization(40, with_deviation=True)(decibels)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    assert float(found[:, :, 0].abs().max()) < 0.5 < float(found[:, :, 1].abs().max())
+
+
+@pytest.mark.parametrize("settings", [{}, {"normalization": 0.2, "with_deviation": True}])
+def test_log_spectra_are_the_same_alone_and_beside_longer_recordings(
+    padded: tuple[torch.Tensor, torch.Tensor], settings: dict[str, Any]
+) -> None:
+    frontend = LogSpectralFeatures(**PAPER, **settings)
+    batch, lengths = padded
+    features = frontend(batch, lengths)
+    assert features.shape == (3, 126, frontend.num_features)
+    assert frontend.num_features == (514 if settings else 257)
+    for row, found, length in zip(batch, features, lengths.tolist(), strict=True):
+        count = frontend.num_frames(length)
+        assert count == -(-length // 128)
+        torch.testing.assert_close(found[:count], frontend(row[None, :length])[0])
+        assert not found[count:].any()
+
+
+def test_a_deviation_without_normalisation_is_refused() -> None:
+    with pytest.raises(ValueError, match="with_deviation needs a normalization"):
+        LogSpectralFeatures(with_deviation=True, **PAPER)

@@ -226,6 +226,60 @@ def test_a_saved_model_may_be_moved(folder: Path, tmp_path: Path) -> None:
     EmotionModel.from_pretrained(tmp_path / "elsewhere")
 
 
+SPECTRUM = {"name": "log-spectrum", "sample_rate": 8_000, "hop": 128, "window_length": 512}
+SPECTRUM |= {"fft_size": 512}
+
+
+def attentive(block: str, pooling: str, **settings: Any) -> EmotionModel:
+    """Tiny random model of a temporal block and local attention, in inference."""
+    sizes = {"num_layers": 2} if block == "tdnn" else {"num_cells": 4}
+    head = {"name": "attentive", "block": block, "pooling": pooling, "num_units": 5, **sizes}
+    head |= settings
+    return EmotionModel(
+        classes=["neutral", "happy"], frontend=SPECTRUM, head=head, window=4.0
+    ).eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("block", ["lstm", "blstm", "tdnn"])
+@pytest.mark.parametrize("pooling", ["mean", "mean-variance"])
+def test_attentive_models_are_saved_and_loaded(block: str, pooling: str, tmp_path: Path) -> None:
+    tasks = {"emodb": ["happy", "sad", "neutral"], "ravdess": ["neutral", "happy"]}
+    model = attentive(block, pooling, tasks=tasks, task="ravdess")
+    model.save_pretrained(tmp_path)
+    loaded = EmotionModel.from_pretrained(tmp_path)
+    waveform = 0.1 * torch.randn(2, 8_000)
+    assert torch.equal(loaded(waveform), model(waveform))
+    expected = 2 + 2 if (block, pooling) == ("tdnn", "mean") else None
+    assert loaded.specifications == model.specifications
+    assert loaded.specifications.context == expected
+    features = loaded.frontend(waveform)
+    assert torch.equal(
+        loaded.head.utterance(features, task="emodb"), model.head.utterance(features, task="emodb")
+    )
+    card = (tmp_path / "README.md").read_text()
+    assert "Log-spectrum" in card and "Temporal block and local attention" in card
+
+
+@torch.no_grad()
+def test_a_window_of_a_time_delay_network_has_the_posteriors_of_the_whole() -> None:
+    """With the context that its layers and the spectra reach into."""
+    model = attentive("tdnn", "mean", num_layers=6)
+    for layer in model.head.block.layers:
+        layer.bias.fill_(5.0)  # no ReLU stops what comes from afar
+    context = model.specifications.context
+    assert context == 2 + 6
+    waveform = 0.1 * torch.randn(1, 128 * 100)
+    whole, window = model(waveform), model(waveform[:, (40 - context) * 128 : (50 + context) * 128])
+    torch.testing.assert_close(window[:, context:-context], whole[:, 40:50], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("classes", [["happy", "neutral"], ["neutral", "sad"]])
+def test_the_classes_of_a_task_are_those_of_the_model_in_their_order(classes: list[str]) -> None:
+    with pytest.raises(ValueError, match=f"has the classes {', '.join(classes)}"):
+        attentive("tdnn", "mean", tasks={"emodb": classes}, task="emodb")
+
+
 @torch.no_grad()
 def test_posteriors_sum_to_one_from_the_first_sample_on(model: EmotionModel) -> None:
     for num_samples in (1, 320, 16_001):

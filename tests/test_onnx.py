@@ -36,6 +36,8 @@ SHALLOW |= {"conv_stride": [20, 16]}
 
 ONE_LAYER = {**SHALLOW, "num_hidden_layers": 1}
 MFCC = {"name": "mfcc", "sample_rate": 16_000, "hop": 320, "window_length": 400, "fft_size": 512}
+SPECTRUM = {"name": "log-spectrum", "sample_rate": 8_000, "hop": 128}
+SPECTRUM |= {"window_length": 200, "fft_size": 256}
 
 
 def encoder(architecture: str, config: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -48,11 +50,18 @@ FRONTENDS: dict[str, dict[str, Any]] = {
     "hubert": encoder("hubert", {**LARGE, **ONE_LAYER}, layer=1),
     "wav2vec2": encoder("wav2vec2", {**BASE, **ONE_LAYER}, waveform_norm="mean", edge_padding=40),
     "mfcc": {**MFCC, "normalization": 0.5},
+    "lstm": SPECTRUM,
+    "blstm": {**SPECTRUM, "normalization": 0.5},
+    "tdnn": SPECTRUM,
 }
 LINEAR: dict[str, Any] = {"name": "linear", "bias": False}
+ATTENTIVE = {"name": "attentive", "pooling": "mean-variance", "num_units": 12}
 HEADS: dict[str, dict[str, Any]] = {
     "wavlm-base": {"name": "timnet", "channels": 6, "num_blocks": 2},
     "hubert": {**LINEAR, "pooling_window": 4, "pooling_stride": 2},
+    "lstm": {**ATTENTIVE, "block": "lstm", "pooling": "mean", "num_cells": 8},
+    "blstm": {**ATTENTIVE, "block": "blstm", "num_cells": 8},
+    "tdnn": {**ATTENTIVE, "block": "tdnn", "num_layers": 2},
 }
 
 SHORT = (1, 50, 379, 380, 399, 400, 401, 640, 719, 720, 721)

@@ -33,8 +33,8 @@ packed_dtypes = pytest.mark.parametrize(
     [d for d in (torch.float32, torch.bfloat16) if precision._has_onednn(d)],
     ids=str,
 )
-ENCODER = SimpleNamespace(specifications=SimpleNamespace(context=None))
-CEPSTRAL = SimpleNamespace(specifications=SimpleNamespace(context=100))
+ENCODER = SimpleNamespace(frontend=SimpleNamespace(context=None))
+CEPSTRAL = SimpleNamespace(frontend=SimpleNamespace(context=100))
 COARSER = 127 / precision._levels() if precision._has_onednn() else 1.0
 """Processors without VNNI have half the steps for the input."""
 
@@ -441,6 +441,28 @@ def test_auto_prepares_what_it_chooses() -> None:
     expected = precision._float_dtype(chosen_dtype("auto", model, "cpu"))
     prepare(model, "auto", "cpu")
     assert model.head.classify.weight.dtype == expected
+
+
+@pytest.mark.parametrize("block", ["lstm", "blstm", "tdnn"])
+def test_a_network_that_hears_everything_is_no_encoder(block: str) -> None:
+    """Its spectra stay in float32, and bfloat16 is only taken where it is asked for."""
+    model = EmotionModel(
+        classes=["neutral", "happy"],
+        frontend={"name": "log-spectrum", "sample_rate": 8_000, "hop": 128,
+                  "window_length": 256, "fft_size": 256},
+        head={"name": "attentive", "block": block, "num_units": 64},
+        window=10.0,
+    ).eval()  # fmt: skip
+    assert model.specifications.context is None
+    assert chosen_dtype("auto", model, "cpu") == "float32"
+    waveform = 0.1 * torch.randn(2, 8_000, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = model(waveform)
+        prepared = prepare(model, "bfloat16", "cpu")
+        found = prepared(waveform)
+    assert prepared.frontend.spectrum.taper.dtype == torch.float32
+    assert {weight.dtype for weight in prepared.head.parameters()} == {torch.bfloat16}
+    torch.testing.assert_close(found, expected, atol=0.02, rtol=0)
 
 
 def test_prepare_refuses_what_cannot_work() -> None:

@@ -1,6 +1,6 @@
 """Networks that turn frame features into frame logits, chosen by name.
 
-Each ends in a linear layer, ``classify``, which gives the logits.
+Each ends in a linear layer, ``classify``, which gives the logits; `AttentiveHead` may have several.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from sed.heads.attentive import AttentiveHead
 from sed.heads.linear import LinearHead
 from sed.heads.timnet import TIMNet
 
-__all__ = ["HEADS", "LinearHead", "TIMNet", "divide_logits", "head_named"]
+__all__ = ["HEADS", "AttentiveHead", "LinearHead", "TIMNet", "divide_logits", "head_named"]
 
-HEADS: dict[str, type[nn.Module]] = {"linear": LinearHead, "timnet": TIMNet}
+HEADS: dict[str, type[nn.Module]] = {
+    "linear": LinearHead,
+    "timnet": TIMNet,
+    "attentive": AttentiveHead,
+}
 
 
 def head_named(name: str, num_features: int, num_classes: int, **options: Any) -> Any:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from command_line import Command, write_wav
 
 from sed.cli.diarize import diarize as diarize_command
 from sed.decoding import Decoding
 from sed.formats import AnnotatedRecording, read
+from sed.model import EmotionModel
 from sed.vad import VADS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "call.wav"
@@ -47,6 +49,27 @@ def test_emotions_lie_in_the_recording_and_know_how_sure_they_are(emotions, call
         assert 0.0 <= segment.start < segment.end <= 2.0
         assert label in {"happy", "sad", "angry"}
         assert 0.0 <= label.confidence <= 1.0
+
+
+@pytest.mark.parametrize("block", ["lstm", "blstm", "tdnn"])
+def test_temporal_blocks_with_local_attention_diarize(
+    emotions, call: Path, tmp_path: Path, block: str
+) -> None:
+    """At 8 kHz, in windows shorter than the recording."""
+    torch.manual_seed(0)
+    model = EmotionModel(
+        classes=["neutral", "happy", "sad", "angry"],
+        frontend={"name": "log-spectrum", "sample_rate": 8_000, "hop": 128,
+                  "window_length": 512, "fft_size": 512, "normalization": 1.0},
+        head={"name": "attentive", "block": block, "num_units": 16},
+        window=1.5,
+    )  # fmt: skip
+    with torch.no_grad():
+        model.head.classify.bias[0] = -50.0  # never neutral
+    model.save_pretrained(tmp_path, decoding={"switch_penalty": 0.0, "min_duration_on": 0.1})
+    [recording] = emotions(call, "--model", tmp_path)
+    found = segments(recording)
+    assert (found[0][0], found[-1][1]) == (0.0, 2.0)
 
 
 def test_a_threshold_that_nothing_reaches_leaves_neutral_alone(emotions, call: Path) -> None:

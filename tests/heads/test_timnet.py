@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from padded import NUM_FEATURES, padded
 from torch import Tensor
 from torch.nn import functional as F
 
 from sed.heads.normalization import RowNorm
 from sed.heads.timnet import DilatedConvolution, Frames, TIMNet
 
-NUM_FEATURES, NUM_CLASSES = 6, 4
+NUM_CLASSES = 4
 
 
 @pytest.fixture(autouse=True)
@@ -94,13 +95,6 @@ def test_utterance_logits_are_those_of_the_paper() -> None:
     expected = head.classify(torch.einsum("n,nbc->bc", head.fusion, pooled))
     torch.testing.assert_close(head.utterance(features), expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(head(features).mean(dim=1), expected, atol=1e-5, rtol=0)
-
-
-def padded(lengths: list[int], filling: float) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Sequences, the same side by side with `filling` behind their ends, and their lengths."""
-    sequences = [torch.randn(length, NUM_FEATURES) for length in lengths]
-    batch = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True, padding_value=filling)
-    return sequences, batch, torch.tensor(lengths)
 
 
 @torch.no_grad()
