@@ -122,7 +122,7 @@ def train(
         try:
             run([settings, *context.args, *options])
         except KeyboardInterrupt:
-            report("interrupted; start it again to go on from the last epoch")
+            report("interrupted; start it again to go on from the last checkpoint")
             raise typer.Exit(INTERRUPTED) from None
 
 

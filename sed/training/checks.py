@@ -196,8 +196,8 @@ def check_same(path: Path, record: str) -> None:
         for text in (path.read_text(encoding="utf-8"), record)
     )
     free = re.compile(
-        r"num_epochs|num_workers|num_together|compiled|tensorboard|calibrated|(data|output|speech)_folder|"
-        r"judged.*|num_test|test_.*"
+        r"num_epochs|num_workers|num_together|compiled|sources|tensorboard|calibrated|"
+        r"(data|output|speech)_folder|judged.*|num_test|test_.*"
     )
     changed = [
         name

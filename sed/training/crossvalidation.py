@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 from sed.heads import TIMNet
 from sed.training.folds import Fold
 from sed.training.passes import has_compiler
-from sed.training.timnets import TIMNets
+from sed.training.timnets import TIMNets, check
 from sed.training.utterances import Cepstra
 
 MEASURES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -38,6 +39,11 @@ class Fitting:
         See `sed.training.timnets.TIMNets`.
     judge_every : int
         Epochs from one test to the next; the last one is always tested.
+
+    Raises
+    ------
+    ValueError
+        If one of them makes no sense.
     """
 
     num_epochs: int = 500
@@ -53,6 +59,31 @@ class Fitting:
     variant: str = "timnet"
     precision: str = "fp32"
     judge_every: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        check(self.variant, self.precision)
+        for name in ("num_epochs", "batch_size", "channels", "num_blocks", "judge_every"):
+            check_whole(name, getattr(self, name))
+        for name in ("beta1", "beta2", "label_smoothing", "dropout"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 <= value < 1:
+                raise ValueError(f"{name} is {value!r}, no number from 0 to below 1")
+        for name in ("learning_rate", "epsilon"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 < value < float("inf"):
+                raise ValueError(f"{name} is {value!r}, no number above 0")
+
+
+def check_whole(name: str, value: Any, *, least: int = 1) -> None:
+    """Refuse a setting that is no whole number.
+
+    Raises
+    ------
+    ValueError
+    """
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} is {value!r}, no whole number from {least} on")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,14 +134,15 @@ def fit_folds(
     folds : sequence of Fold
     fitting : Fitting
     folder : Path
-        Where checkpoints are; what they hold is not trained again.
+        Where checkpoints are, one of each group; what they hold is not trained again.
     device : str
     num_together : int, optional
         All on a GPU, one for each thread on a processor, where more no longer fit its cache.
     compiled : bool, optional
         See `sed.training.timnets.TIMNets`; where there is a compiler by default.
     tell : callable, optional
-        Told of every epoch: how many networks have trained for how many epochs.
+        Told how many networks have trained for how many more epochs: of each epoch, and first of
+        those that a checkpoint holds.
 
     Returns
     -------
@@ -128,6 +160,8 @@ def fit_folds(
         together = Together(data, chosen, fitting, device=device, compiled=compiled)
         path = folder / f"folds-{name}.pt"
         together.resume(path)
+        if tell is not None and together.epoch:
+            tell(len(group), together.epoch)
         for _ in together.epochs(path):
             if tell is not None:
                 tell(len(group), 1)
@@ -218,9 +252,7 @@ class Together:
             self.epoch += 1
             if self.epoch % fitting.judge_every == 0 or self.epoch == fitting.num_epochs:
                 row[2:] = self._judge()
-            if path is not None and (
-                self.epoch % every == 0 or self.epoch == self.fitting.num_epochs
-            ):
+            if path is not None and (self.epoch % every == 0 or self.epoch == fitting.num_epochs):
                 self._save(path)
             yield self.epoch
 
@@ -342,12 +374,15 @@ class Together:
         Raises
         ------
         ValueError
-            If it is damaged, or of other networks.
+            If it is damaged, of other networks, or of a later epoch than the last one.
         """
         if not path.is_file():
             return
+        stream = BytesIO(path.read_bytes())
         try:
-            state = torch.load(path, map_location=self.targets.device, weights_only=True)
+            state = torch.load(stream, map_location=self.targets.device, weights_only=True)
+            if state["epoch"] > self.fitting.num_epochs:
+                raise ValueError(f"of epoch {state['epoch']}, and num_epochs is lower")
             self.networks.load_state_dict(state["networks"])
             self.optimizer.load_state_dict(state["optimizer"])
             for generator, found in zip(self.generators, state["generators"], strict=True):
@@ -356,6 +391,6 @@ class Together:
             self.curves[:epochs] = state["curves"][:epochs].cpu()
             self.epoch, self.most_right = state["epoch"], state["most_right"]
             self.best = [found.cpu() for found in state["best"]]
-        except (KeyError, RuntimeError, ValueError, EOFError) as error:
+        except Exception as error:  # torch raises errors of all kinds if a file is none of its own
             reason = " ".join(str(error).split())[:200]
             raise ValueError(f"{path} cannot be gone on from ({reason}); remove it") from error

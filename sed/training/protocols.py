@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,12 @@ from sed.corpora import Corpus, Utterance, relabelled
 from sed.files import whole_file
 from sed.scoring import uar, war
 from sed.training.checks import check_same
-from sed.training.crossvalidation import MEASURES, Fitted, Fitting, fit_folds
+from sed.training.crossvalidation import MEASURES, Fitted, Fitting, check_whole, fit_folds
 from sed.training.folds import Fold, folds
+from sed.training.passes import has_compiler
+from sed.training.processes import num_processes
 from sed.training.settings import load_settings, resolved
-from sed.training.utterances import Cepstra, cepstra
+from sed.training.utterances import Cepstra, cepstra, front_end
 
 LAST, BEST, SPEAKERS = "*", "**", "speaker-independent"
 """Protocols: the last epoch on an untouched fold; the best epoch as the test fold itself chooses
@@ -30,6 +33,9 @@ it, which leaks; the last epoch on speakers that nothing was learned from."""
 TASKS = ("cross-validation", "cross-corpus")
 
 RESULTS = "results.json"
+
+OPTIONS = {"device", "precision", "debug", "debug_epochs", "debug_persistently", "noprogressbar"}
+"""SpeechBrain's options that mean something here."""
 
 
 def run_protocol(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
@@ -42,7 +48,7 @@ def run_protocol(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
     changes : mapping
         Settings that have another value.
     run_opts : mapping
-        ``device``, ``precision`` and ``debug`` of SpeechBrain's.
+        SpeechBrain's, of which `OPTIONS` can be chosen.
 
     Returns
     -------
@@ -56,44 +62,83 @@ def run_protocol(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
     OSError, ValueError
         If a setting is wrong, a corpus missing, or a file cannot be read or written.
     """
+    if run_opts["debug"]:
+        changes = {**changes, "num_epochs": run_opts["debug_epochs"]}
     overrides = yaml.safe_dump(dict(changes)) if changes else ""
     hparams = load_settings(text, overrides)
-    if hparams["task"] not in TASKS:
-        raise ValueError(f"task is {hparams['task']!r}; known are {', '.join(TASKS)}")
-    settings = _fitting(hparams, run_opts)
+    _check_options(run_opts)
+    _check_settings(hparams)
+    given = {key.name: hparams[key.name] for key in fields(Fitting) if key.name in hparams}
+    settings = Fitting(**given, precision=run_opts["precision"] or "fp32")
+    hparams["quiet"] = run_opts["noprogressbar"]
     place: dict[str, Any] = {
         "device": run_opts["device"] or ("cuda" if torch.cuda.is_available() else "cpu")
     }
     place |= {name: hparams[name] for name in ("num_together", "compiled")}
     record = resolved(text, overrides) + f"precision: {settings.precision}\n"
     if hparams["task"] == "cross-corpus":
-        sources = hparams["sources"] or hparams["corpora"]
-        if odd := set(sources) - set(hparams["corpora"]):
-            raise ValueError(f"sources holds {min(odd)}, which is not among the corpora")
-        for source in sources:
+        for source in hparams["sources"] or hparams["corpora"]:
             _cross_corpus(hparams, settings, source, record, place)
     else:
         _cross_validation(hparams, settings, record, place)
     return Path(hparams["output_folder"])
 
 
-def _fitting(hparams: Mapping[str, Any], run_opts: Any) -> Fitting:
-    """How networks are trained.
+def _check_options(run_opts: Any) -> None:
+    """Refuse options that would do nothing.
 
     Raises
     ------
     ValueError
-        If a setting makes no sense.
     """
-    given = {key.name: hparams[key.name] for key in fields(Fitting) if key.name in hparams}
-    given["precision"] = run_opts["precision"] or "fp32"
-    if run_opts["debug"]:
-        given["num_epochs"] = run_opts["debug_epochs"]
-    settings = Fitting(**given)
-    for name in ("num_epochs", "batch_size", "channels", "num_blocks", "judge_every"):
-        if type(given.get(name, 1)) is not int or given.get(name, 1) < 1:
-            raise ValueError(f"{name} is {given[name]!r}, no whole number from 1 on")
-    return settings
+    if odd := set(run_opts["overridden_args"]) - OPTIONS:
+        raise ValueError(f"--{min(odd)} means nothing here; leave it out")
+    if num_processes() > 1:
+        raise ValueError("networks train together in one process; start it without torchrun")
+
+
+def _check_settings(hparams: Mapping[str, Any]) -> None:
+    """Refuse what makes no sense and is not refused by `Fitting`, `folds` or the corpora.
+
+    Raises
+    ------
+    ValueError
+    """
+    if hparams["task"] not in TASKS:
+        raise ValueError(f"task is {hparams['task']!r}; known are {', '.join(TASKS)}")
+    front_end(hparams["features"])
+    _check_kind("relabelled", hparams["relabelled"], dict)
+    check_whole("seed", hparams["seed"], least=0)
+    if hparams["num_together"] is not None:
+        check_whole("num_together", hparams["num_together"])
+    if hparams["compiled"] not in (None, True, False):
+        raise ValueError(f"compiled is {hparams['compiled']!r}, neither true nor false")
+    if hparams["compiled"] and not has_compiler():
+        raise ValueError("compiled is true, and there is no C++ compiler; --compiled=false")
+    if hparams["task"] == "cross-validation":
+        if hparams["classes"] is not None:
+            _check_kind("classes", hparams["classes"], list)
+        for name in ("num_samples", "num_folds"):
+            check_whole(name, hparams[name])
+        return
+    for name in ("classes", "corpora"):
+        _check_kind(name, hparams[name], list)
+    known, sources = hparams["corpora"], hparams["sources"] or hparams["corpora"]
+    _check_kind("sources", sources, list)
+    if len(known) < 2 or len(set(known)) < len(known):
+        raise ValueError(f"corpora is {known!r}; it takes two at least, each of them once")
+    if odd := sorted(set(sources) - set(known)):
+        raise ValueError(f"sources holds {odd[0]!r}, which is not among the corpora")
+    _check_kind("num_samples", hparams["num_samples"], dict)
+    for name in sources:
+        check_whole(f"num_samples of {name}", hparams["num_samples"].get(name))
+    check_whole("num_runs", hparams["num_runs"])
+
+
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind) or value == []:
+        words = "list such as [a, b]" if kind is list else "mapping such as {a: b}"
+        raise ValueError(f"{name} is {value!r}, no {words}")
 
 
 def find_recordings(hparams: Mapping[str, Any], name: str) -> list[Utterance]:
@@ -117,7 +162,7 @@ def find_recordings(hparams: Mapping[str, Any], name: str) -> list[Utterance]:
 
 def _read(hparams: Mapping[str, Any], utterances: Sequence[Utterance], num_samples: int) -> Cepstra:
     classes = hparams["classes"] or sorted({utterance.emotion for utterance in utterances})
-    bar = tqdm(utterances, desc="features", mininterval=1.0, leave=False)
+    bar = tqdm(utterances, desc="features", mininterval=1, leave=False, disable=hparams["quiet"])
     return cepstra(
         utterances,
         classes=classes,
@@ -141,7 +186,8 @@ def _cross_validation(
     )
     _begin(output, record)
     data = _read(hparams, recordings, hparams["num_samples"])
-    found, seconds = _fit(data, dealt, settings, output, place, desc=f"{name}, {len(dealt)} folds")
+    title = f"{name}, {len(dealt)} folds"
+    found, seconds = _fit(data, dealt, settings, output, place, title, quiet=hparams["quiet"])
     said = [utterance.emotion for utterance in recordings]
     protocols = (
         {SPEAKERS: "last"} if hparams["split"] == "speaker" else {LAST: "last", BEST: "best"}
@@ -196,7 +242,7 @@ def _cross_corpus(
     _begin(output, record)
     data = _read(hparams, recordings, hparams["num_samples"][source])
     title = f"{source} to others, {len(seeds)} seeds"
-    found, seconds = _fit(data, dealt, settings, output, place, desc=title)
+    found, seconds = _fit(data, dealt, settings, output, place, title, quiet=hparams["quiet"])
     said = [utterance.emotion for utterance in recordings]
     targets = {}
     for name in parts:
@@ -241,18 +287,28 @@ def _is_done(output: Path, record: str) -> bool:
     Raises
     ------
     ValueError
-        If it was begun with others.
+        If it was begun with others, or for more epochs.
     """
     recorded = output / "hyperparams.yaml"
     check_same(recorded, record)
-    if (output / RESULTS).is_file() and recorded.read_text(encoding="utf-8") == record:
+    if not recorded.is_file():
+        return False
+    before = recorded.read_text(encoding="utf-8")
+    if (output / RESULTS).is_file() and before == record:
         print(f"{output} is done")
         return True
+    num_epochs, most = (load_settings(text)["num_epochs"] for text in (record, before))
+    if num_epochs < most:
+        raise ValueError(
+            f"{output} began with num_epochs {most}, and goes on to no fewer; name another "
+            "--output_folder, or remove this one"
+        )
     return False
 
 
 def _begin(output: Path, record: str) -> None:
-    """Make the folder and say in it what is done there."""
+    """Make the folder and say in it what is done there; results of fewer epochs go."""
+    (output / RESULTS).unlink(missing_ok=True)
     with whole_file(output / "hyperparams.yaml") as stream:
         stream.write(record)
 
@@ -263,16 +319,16 @@ def _fit(
     settings: Fitting,
     output: Path,
     place: Mapping[str, Any],
+    title: str,
     *,
-    desc: str,
+    quiet: bool,
 ) -> tuple[list[Fitted], float]:
     """Train with a bar that counts epochs of single networks; seconds of all sittings together."""
     clock = output / "seconds.txt"
     before = float(clock.read_text()) if clock.is_file() else 0.0
     started = time.perf_counter()
-    with tqdm(
-        total=len(dealt) * settings.num_epochs, desc=desc, unit="epoch", mininterval=1
-    ) as bar:
+    total = len(dealt) * settings.num_epochs
+    with tqdm(total=total, desc=title, unit="epoch", mininterval=1, disable=quiet) as bar:
 
         def tell(num_networks: int, num_epochs: int) -> None:
             bar.update(num_networks * num_epochs)
@@ -281,7 +337,8 @@ def _fit(
             found = fit_folds(data, dealt, settings, folder=output, tell=tell, **place)
         finally:
             seconds = before + time.perf_counter() - started
-            clock.write_text(f"{seconds:.1f}\n", encoding="utf-8")
+            with whole_file(clock) as stream:
+                stream.write(f"{seconds:.1f}\n")
     return found, round(seconds, 1)
 
 
@@ -299,11 +356,12 @@ def _scores(
 def _write_curves(path: Path, found: Sequence[Fitted]) -> None:
     """Write losses and accuracies, a line for each epoch of each network."""
     with whole_file(path) as stream:
-        stream.write(",".join(("fold", "epoch", *MEASURES)) + "\n")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("fold", "epoch", *MEASURES))
         for fold, fitted in enumerate(found):
             for epoch, row in enumerate(fitted.curves, start=1):
                 values = ["" if np.isnan(value) else f"{value:.6f}" for value in row]
-                stream.write(",".join((str(fold), str(epoch), *values)) + "\n")
+                writer.writerow((fold, epoch, *values))
 
 
 def _write_predictions(
@@ -311,13 +369,13 @@ def _write_predictions(
 ) -> None:
     """Write what was heard in each recording while it was in the test fold."""
     with whole_file(path) as stream:
-        stream.write("fold,uri,speaker,emotion,last,best\n")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("fold", "uri", "speaker", "emotion", "last", "best"))
         for number, (fold, fitted) in enumerate(zip(dealt, found, strict=True)):
             for index, last, best in zip(fold.test, fitted.last, fitted.best, strict=True):
                 said = data.utterances[index]
                 heard = data.classes[last], data.classes[best]
-                row = (str(number), said.uri, said.speaker, said.emotion, *heard)
-                stream.write(",".join(row) + "\n")
+                writer.writerow((number, said.uri, said.speaker, said.emotion, *heard))
 
 
 def _write_results(output: Path, results: Mapping[str, Any]) -> None:

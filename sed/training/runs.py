@@ -19,7 +19,7 @@ from sed.training.protocols import run_protocol
 from sed.training.seeds import summarize
 from sed.training.settings import load_settings, overrides_of
 
-INTERRUPTED = "interrupted; start it again to go on from the last epoch"
+INTERRUPTED = "interrupted; start it again to go on from the last checkpoint"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,6 +73,8 @@ def run_seeds(given: Arguments) -> None:
     settings = load_settings(given.text, overrides_of(given.changes))
     is_protocol = "task" in settings  # of a paper, whose report takes the place of a summary
     once = run_protocol if is_protocol else run_once
+    if given.num_seeds > 1 and "num_runs" in settings:
+        raise ValueError(f"--seeds {given.num_seeds}: here --num_runs says how many there are")
     if given.num_seeds == 1:
         once(given.text, given.changes, given.run_opts)
         return

@@ -91,10 +91,7 @@ class TIMNets(nn.Module):
         compiled: bool = False,
     ) -> None:
         super().__init__()
-        if variant not in VARIANTS:
-            raise ValueError(f"unknown variant {variant!r}; known are {', '.join(VARIANTS)}")
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f"networks are trained in fp32 or bf16, not {precision!r}")
+        check(variant, precision)
         self.variant, self.compiled = variant, compiled
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         one_way = variant in ("tcn", "without-backward")
@@ -156,6 +153,8 @@ class TIMNets(nn.Module):
         rows = rows.unflatten(2, (num_frames, batch))
         count = torch.full((len(rows), 1), num_frames * batch, device=rows.device)
         if columns.valid is not None:
+            if self.training and columns.masks is None:
+                raise ValueError("places without a recording take masks, see draw_masks")
             there = columns.valid.repeat_interleave(self.num_directions, dim=0)
             rows = rows * there[:, None, None]
             count = there.sum(dim=1, keepdim=True) * num_frames
@@ -256,6 +255,19 @@ class TIMNets(nn.Module):
                 half.norm.running_mean.copy_(self.mean[layer, place])
                 half.norm.running_var.copy_(self.variance[layer, place])
         return network
+
+
+def check(variant: str, precision: str) -> None:
+    """Refuse a variant or a precision that `TIMNets` does not have.
+
+    Raises
+    ------
+    ValueError
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}; known are {', '.join(VARIANTS)}")
+    if precision not in ("fp32", "bf16"):
+        raise ValueError(f"networks are trained in fp32 or bf16, not {precision!r}")
 
 
 def _layers(branch: Direction) -> list[DilatedConvolution]:

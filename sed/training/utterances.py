@@ -67,9 +67,7 @@ def cepstra(
     OSError, ValueError
         If a recording cannot be read; the message names it.
     """
-    if features not in FEATURES:
-        raise ValueError(f"features is {features!r}; known are {', '.join(FEATURES)}")
-    mfcc = FEATURES[features]()
+    mfcc = front_end(features)
     found = []
     for utterance in utterances if progress is None else progress:
         samples = Recording.open(utterance.path).samples(mfcc.sample_rate)
@@ -82,6 +80,24 @@ def cepstra(
         torch.tensor([places[utterance.emotion] for utterance in utterances]),
         tuple(classes),
     )
+
+
+def front_end(features: str) -> MFCC:
+    """What computes the cepstra of this name, see `FEATURES`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such name.
+
+    Examples
+    --------
+    >>> front_end("code").sample_rate
+    22050
+    """
+    if features not in FEATURES:
+        raise ValueError(f"features is {features!r}; known are {', '.join(FEATURES)}")
+    return FEATURES[features]()
 
 
 def centred(samples: np.ndarray, num_samples: int) -> np.ndarray:

@@ -190,7 +190,7 @@ def test_ctrl_c_ends_it_in_one_line_and_it_goes_on(corpora: Path, tmp_path: Path
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     *_, last = errors.decode().splitlines()
-    assert last == "sed: interrupted; start it again to go on from the last epoch"
+    assert last == "sed: interrupted; start it again to go on from the last checkpoint"
     assert b"Traceback" not in errors
     done = max(
         int(re.search(r"^epoch: (\d+)", path.read_text(), flags=re.MULTILINE)[1])

@@ -126,7 +126,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
     if number == signal.SIGINT:
         assert run.process.exitcode == 130
         assert run.printed.endswith(
-            "train.py: interrupted; start it again to go on from the last epoch\n"
+            "train.py: interrupted; start it again to go on from the last checkpoint\n"
         )
         assert "Traceback" not in run.printed
     printed = begin(corpora, output).end()
