@@ -109,7 +109,7 @@ def train(
 ) -> None:
     """Train a model on simulated recordings and judge it; needs the extra train.
 
-    Started again, it goes on from its last epoch; what is done is not done again.
+    Started again, it goes on from its last checkpoint; what is done is not done again.
     """
     given = {name: value for name, value in context.params.items() if name != "settings"}
     options = [

@@ -84,6 +84,8 @@ def run_once(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
         check_room(output, model, hparams)
         sb.create_experiment_directory(str(output))
         if rank() == 0:
+            # Of fewer epochs; a longer training that is interrupted is not done.
+            (output / RESULTS).unlink(missing_ok=True)
             recorded.write_text(record, encoding="utf-8")
         train(hparams, run_opts, model, parts)
     if rank() == 0:

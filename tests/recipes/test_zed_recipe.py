@@ -168,6 +168,24 @@ def test_more_epochs_go_on_where_the_others_ended(
     assert list(json.loads((output / "results.json").read_text())) == ["zed"]
 
 
+def test_a_longer_training_that_was_interrupted_is_not_done(
+    corpora: Path, whole: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the folder still holds the model of the shorter one."""
+    output = tmp_path / "longer"
+    shutil.copytree(whole[0], output)
+    arguments = [str(ZED / "hparams" / "debug.yaml"), *command(corpora, output)[1:]]
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("sed.training.experiment.train", interrupted)
+        main([*arguments, "--num_epochs=4"])
+    assert not (output / "results.json").exists()
+    assert "is done" not in begin(corpora, output, "--num_epochs=4", "--num_test=0").end()
+
+
 def test_seeds_are_trained_one_after_the_other(corpora: Path, tmp_path: Path) -> None:
     output = tmp_path / "seeds"
     options = ("--seeds=2", "--seed=5", "--num_epochs=1", "--num_test=0")
