@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from sed.heads import TIMNet
 from sed.training.folds import Fold
 from sed.training.passes import has_compiler
+from sed.training.ranges import check_rate, check_share, check_whole
 from sed.training.timnets import TIMNets, check
 from sed.training.utterances import Cepstra
 
@@ -66,24 +67,9 @@ class Fitting:
         for name in ("num_epochs", "batch_size", "channels", "num_blocks", "judge_every"):
             check_whole(name, getattr(self, name))
         for name in ("beta1", "beta2", "label_smoothing", "dropout"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not 0 <= value < 1:
-                raise ValueError(f"{name} is {value!r}, no number from 0 to below 1")
+            check_share(name, getattr(self, name))
         for name in ("learning_rate", "epsilon"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not 0 < value < float("inf"):
-                raise ValueError(f"{name} is {value!r}, no number above 0")
-
-
-def check_whole(name: str, value: Any, *, least: int = 1) -> None:
-    """Refuse a setting that is no whole number.
-
-    Raises
-    ------
-    ValueError
-    """
-    if type(value) is not int or value < least:
-        raise ValueError(f"{name} is {value!r}, no whole number from {least} on")
+            check_rate(name, getattr(self, name))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -18,11 +17,13 @@ from tqdm import tqdm
 from sed.corpora import Corpus, Utterance, relabelled
 from sed.files import whole_file
 from sed.scoring import uar, war
-from sed.training.checks import check_same
-from sed.training.crossvalidation import MEASURES, Fitted, Fitting, check_whole, fit_folds
+from sed.training.checks import Checked, check_same
+from sed.training.crossvalidation import Fitted, Fitting, fit_folds
+from sed.training.curves import write_curves, write_predictions
 from sed.training.folds import Fold, folds
 from sed.training.passes import has_compiler
 from sed.training.processes import num_processes
+from sed.training.ranges import check_whole
 from sed.training.settings import load_settings, resolved
 from sed.training.utterances import Cepstra, cepstra, front_end
 
@@ -62,6 +63,38 @@ def run_protocol(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
     OSError, ValueError
         If a setting is wrong, a corpus missing, or a file cannot be read or written.
     """
+    hparams, settings, record = _prepared(text, changes, run_opts)
+    place: dict[str, Any] = {
+        "device": run_opts["device"] or ("cuda" if torch.cuda.is_available() else "cpu")
+    }
+    place |= {name: hparams[name] for name in ("num_together", "compiled")}
+    for source, folder in _folders(hparams).items():
+        if _is_done(folder, record):
+            print(f"{folder} is done")
+        elif source is None:
+            _cross_validation(hparams, settings, record, place)
+        else:
+            _cross_corpus(hparams, settings, source, record, place)
+    return Path(hparams["output_folder"])
+
+
+def check_protocol(text: str, changes: Mapping[str, Any], run_opts: Any) -> Checked:
+    """Refuse what `run_protocol` would refuse; nothing is trained, and nothing written."""
+    hparams, _, record = _prepared(text, changes, run_opts)
+    folders = _folders(hparams)
+    is_done = all([_is_done(folder, record) for folder in folders.values()])
+    if None in folders:
+        _dealt(hparams, find_recordings(hparams, hparams["corpus"]))
+    else:
+        for name in hparams["corpora"]:
+            find_recordings(hparams, name)
+    return Checked(tuple(folder / RESULTS for folder in folders.values()), is_done)
+
+
+def _prepared(
+    text: str, changes: Mapping[str, Any], run_opts: Any
+) -> tuple[dict[str, Any], Fitting, str]:
+    """Settings, how networks are trained by them, and what the experiment is remembered by."""
     if run_opts["debug"]:
         changes = {**changes, "num_epochs": run_opts["debug_epochs"]}
     overrides = yaml.safe_dump(dict(changes)) if changes else ""
@@ -71,17 +104,15 @@ def run_protocol(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
     given = {key.name: hparams[key.name] for key in fields(Fitting) if key.name in hparams}
     settings = Fitting(**given, precision=run_opts["precision"] or "fp32")
     hparams["quiet"] = run_opts["noprogressbar"]
-    place: dict[str, Any] = {
-        "device": run_opts["device"] or ("cuda" if torch.cuda.is_available() else "cpu")
-    }
-    place |= {name: hparams[name] for name in ("num_together", "compiled")}
-    record = resolved(text, overrides) + f"precision: {settings.precision}\n"
-    if hparams["task"] == "cross-corpus":
-        for source in hparams["sources"] or hparams["corpora"]:
-            _cross_corpus(hparams, settings, source, record, place)
-    else:
-        _cross_validation(hparams, settings, record, place)
-    return Path(hparams["output_folder"])
+    return hparams, settings, resolved(text, overrides) + f"precision: {settings.precision}\n"
+
+
+def _folders(hparams: Mapping[str, Any]) -> dict[str | None, Path]:
+    """Where results go: those of a cross-validation, or of each corpus that is learned from."""
+    output = Path(hparams["output_folder"])
+    if hparams["task"] == "cross-validation":
+        return {None: output}
+    return {source: output / source for source in hparams["sources"] or hparams["corpora"]}
 
 
 def _check_options(run_opts: Any) -> None:
@@ -172,18 +203,23 @@ def _read(hparams: Mapping[str, Any], utterances: Sequence[Utterance], num_sampl
     )
 
 
+def _dealt(hparams: Mapping[str, Any], recordings: Sequence[Utterance]) -> list[Fold]:
+    """The folds of a cross-validation."""
+    return folds(
+        [utterance.speaker for utterance in recordings],
+        by=hparams["split"],
+        seed=hparams["seed"],
+        num_folds=hparams["num_folds"],
+    )
+
+
 def _cross_validation(
     hparams: Mapping[str, Any], settings: Fitting, record: str, place: dict[str, Any]
 ) -> None:
     """Train and test a network for each fold of a corpus."""
     output, name = Path(hparams["output_folder"]), hparams["corpus"]
-    if _is_done(output, record):
-        return
     recordings = find_recordings(hparams, name)
-    speakers = [utterance.speaker for utterance in recordings]
-    dealt = folds(
-        speakers, by=hparams["split"], seed=hparams["seed"], num_folds=hparams["num_folds"]
-    )
+    dealt = _dealt(hparams, recordings)
     _begin(output, record)
     data = _read(hparams, recordings, hparams["num_samples"])
     title = f"{name}, {len(dealt)} folds"
@@ -196,8 +232,8 @@ def _cross_validation(
         protocol: _scores(said, dealt, data.classes, [getattr(fold, which) for fold in found])
         for protocol, which in protocols.items()
     }
-    _write_curves(output / "curves.csv", found)
-    _write_predictions(output / "predictions.csv", data, dealt, found)
+    write_curves(output / "curves.csv", found)
+    write_predictions(output / "predictions.csv", data, dealt, found)
     with open(output / "embeddings.npz", "wb") as stream:
         order = np.concatenate([fold.test for fold in dealt])
         np.savez_compressed(
@@ -231,8 +267,6 @@ def _cross_corpus(
 ) -> None:
     """Train networks that differ in their seed on one corpus, and test them on the others."""
     output = Path(hparams["output_folder"]) / source
-    if _is_done(output, record):
-        return
     parts = {name: find_recordings(hparams, name) for name in hparams["corpora"]}
     recordings = [utterance for part in parts.values() for utterance in part]
     corpora = np.array([utterance.corpus for utterance in recordings])
@@ -254,7 +288,7 @@ def _cross_corpus(
         targets[name] = _scores(said, tested, data.classes, heard)
         rates = "/".join(f"{100 * np.mean(values):.2f}" for values in targets[name].values())
         print(f"{source} to {name}: UAR/WAR {rates}")
-    _write_curves(output / "curves.csv", found)
+    write_curves(output / "curves.csv", found)
     _write_results(
         output,
         {
@@ -295,7 +329,6 @@ def _is_done(output: Path, record: str) -> bool:
         return False
     before = recorded.read_text(encoding="utf-8")
     if (output / RESULTS).is_file() and before == record:
-        print(f"{output} is done")
         return True
     num_epochs, most = (load_settings(text)["num_epochs"] for text in (record, before))
     if num_epochs < most:
@@ -351,31 +384,6 @@ def _scores(
         for fold, places in zip(dealt, heard, strict=True)
     ]
     return {"uar": [uar(*pair) for pair in pairs], "war": [war(*pair) for pair in pairs]}
-
-
-def _write_curves(path: Path, found: Sequence[Fitted]) -> None:
-    """Write losses and accuracies, a line for each epoch of each network."""
-    with whole_file(path) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("fold", "epoch", *MEASURES))
-        for fold, fitted in enumerate(found):
-            for epoch, row in enumerate(fitted.curves, start=1):
-                values = ["" if np.isnan(value) else f"{value:.6f}" for value in row]
-                writer.writerow((fold, epoch, *values))
-
-
-def _write_predictions(
-    path: Path, data: Cepstra, dealt: Sequence[Fold], found: Sequence[Fitted]
-) -> None:
-    """Write what was heard in each recording while it was in the test fold."""
-    with whole_file(path) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("fold", "uri", "speaker", "emotion", "last", "best"))
-        for number, (fold, fitted) in enumerate(zip(dealt, found, strict=True)):
-            for index, last, best in zip(fold.test, fitted.last, fitted.best, strict=True):
-                said = data.utterances[index]
-                heard = data.classes[last], data.classes[best]
-                writer.writerow((number, said.uri, said.speaker, said.emotion, *heard))
 
 
 def _write_results(output: Path, results: Mapping[str, Any]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import speechbrain as sb
 
@@ -14,6 +15,7 @@ from sed.processors import set_threads
 from sed.training.arguments import Arguments, parse_arguments
 from sed.training.checks import check_device
 from sed.training.experiment import run_once
+from sed.training.multicorpus import run_multicorpus
 from sed.training.processes import gathered, rank
 from sed.training.protocols import run_protocol
 from sed.training.seeds import summarize
@@ -68,11 +70,18 @@ def run(arguments: Sequence[str]) -> None:
         print("that was a trial; nothing was kept")
 
 
+def experiment_of(settings: Mapping[str, Any]) -> Callable[[str, Mapping[str, Any], Any], Path]:
+    """What runs an experiment with such settings; those of a paper's study name their task."""
+    if "task" not in settings:
+        return run_once
+    return run_multicorpus if settings["task"] == "multi-corpus" else run_protocol
+
+
 def run_seeds(given: Arguments) -> None:
     """Train and judge with each seed, in a folder of its own; summarize where there are several."""
     settings = load_settings(given.text, overrides_of(given.changes))
     is_protocol = "task" in settings  # of a paper, whose report takes the place of a summary
-    once = run_protocol if is_protocol else run_once
+    once = experiment_of(settings)
     if given.num_seeds > 1 and "num_runs" in settings:
         raise ValueError(f"--seeds {given.num_seeds}: here --num_runs says how many there are")
     if given.num_seeds == 1:

@@ -56,13 +56,16 @@ def find_utterances(hparams: Mapping[str, Any]) -> dict[str, list[Utterance]]:
             if utterance.emotion in hparams["classes"]
         ]
         is_left_out = name == left_out
-        found = split(
-            known,
-            by=hparams["split"],
-            valid=0.0 if is_left_out else _choice(hparams["valid"], name),
-            test=1.0 if is_left_out else _choice(hparams["test"], name),
-            seed=hparams["split_seed"],
-        )
+        try:
+            found = split(
+                known,
+                by=hparams["split"],
+                valid=0.0 if is_left_out else _choice(hparams["valid"], name),
+                test=1.0 if is_left_out else _choice(hparams["test"], name),
+                seed=hparams["split_seed"],
+            )
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
         for part in PARTS:
             if part != "test" or left_out is None or is_left_out:
                 parts[part] += found[part]
