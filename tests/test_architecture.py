@@ -54,6 +54,7 @@ NEVER = {
     "hyperpyyaml": {"training"},
     "ruamel": {"training"},
     "tqdm": {"training"},
+    "ray": {"training"},
     "silero_vad": {"silero"},
     "soundfile": {"decoders", "corpora"},
     "av": {"decoders", "corpora"},

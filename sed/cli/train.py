@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from sed.cli.errors import INTERRUPTED, one_line_errors, report
+from sed.cli.errors import FAILED, INTERRUPTED, one_line_errors, report
 
 EPILOG = """
 Every setting of the file is an option too, such as --batch-size 4; so is what SpeechBrain offers.
 
-Exit status: 0 all well, 1 the training failed, 2 wrong use, 130 interrupted.
+Exit status: 0 all well, 1 a training failed, 2 wrong use, 130 interrupted.
 
 Examples:
 
@@ -24,11 +24,16 @@ Examples:
 
   sed train hparams/train.yaml --data-folder corpora/ --test-only --judged timnet-mfcc
 
+  sed train hparams/grid.yaml --data-folder corpora/ --grid --jobs 2
+
   torchrun --nproc-per-node 2 -m sed train hparams/train.yaml --data-folder corpora/
 """
 
 SPEECHBRAIN = "Run options of SpeechBrain, some of them"
 """Panel of the help."""
+
+GRIDS = "Grids: all combinations of the values that the file lists under grid"
+"""Another one."""
 
 
 def train(
@@ -68,6 +73,47 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="Judge another model: any that sed diarize takes."),
     ] = None,
+    grid: Annotated[
+        bool,
+        typer.Option(
+            "--grid",
+            help="Run every combination, each in a folder of its own; what is done is skipped, "
+            "what fails stops no other.",
+            rich_help_panel=GRIDS,
+        ),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Experiments at a time, which share the cores; one.",
+            rich_help_panel=GRIDS,
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="local: processes of this machine; ray: a cluster, which needs the extra cluster.",
+            rich_help_panel=GRIDS,
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of a Ray cluster that is running; else Ray is started on this machine.",
+            rich_help_panel=GRIDS,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Check the experiments and list them, with what is done.",
+            rich_help_panel=GRIDS,
+        ),
+    ] = False,
     device: Annotated[
         str | None,
         typer.Option(
@@ -120,13 +166,15 @@ def train(
     with one_line_errors():
         run = _training()
         try:
-            run([settings, *context.args, *options])
+            went_well = run([settings, *context.args, *options])
         except KeyboardInterrupt:
             report("interrupted; start it again to go on from the last checkpoint")
             raise typer.Exit(INTERRUPTED) from None
+    if not went_well:
+        raise typer.Exit(FAILED)
 
 
-def _training() -> Callable[[Sequence[str]], None]:
+def _training() -> Callable[[Sequence[str]], bool]:
     """What runs an experiment.
 
     Raises

@@ -14,7 +14,11 @@ import speechbrain as sb
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from sed.training.combinations import ENGINES, Grid, split_grid
 from sed.training.settings import read_settings
+
+OPTIONS = ("seeds", "grid", "jobs", "engine", "address", "dry_run")
+"""Options of our own; all others are settings, or SpeechBrain's."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Arguments:
         Trainings that differ in their seed alone.
     is_trial : bool
         Whether a few steps are tried and nothing is kept: ``--debug``.
+    grid : Grid, optional
+        Settings whose combinations are run, and how.
     """
 
     text: str
@@ -40,6 +46,7 @@ class Arguments:
     run_opts: Any
     num_seeds: int
     is_trial: bool
+    grid: Grid | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,31 +70,69 @@ def parse_arguments(arguments: Sequence[str]) -> Arguments:
     OSError
         If the settings file cannot be read.
     ValueError
-        If there is none, or no such option, or one has no such value.
+        If there is none, or no such option, or one has no such value; or if a grid is given without
+        ``--grid``, or ``--grid`` without a grid.
     """
     if {"-h", "--help"} & set(arguments):
         sb.parse_arguments(["--help"])
     if not arguments or arguments[0].startswith("-"):
         raise ValueError("name a settings file first, such as hparams/train.yaml, then options")
     path, *options = map(_with_underscores, arguments)
-    text = read_settings(path)
+    text, values = split_grid(read_settings(path))
     # Settings are ours to read: SpeechBrain would take --test for its --test_only, and cut values
     # at every "=".
     parser = _Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     settings = YAML().load(text)
+    if odd := settings.keys() & set(OPTIONS):
+        raise ValueError(f"{path}: {min(odd)} is an option; give the setting another name")
     for name in settings:
         parser.add_argument(f"--{name}", type=_value_of(name))
-    parser.add_argument("--seeds", type=int, default=1)
+    for name, kind in (("seeds", int), ("jobs", int), ("address", str)):
+        parser.add_argument(f"--{name}", type=kind)
+    parser.add_argument("--engine", choices=ENGINES)
+    for name in ("grid", "dry_run"):
+        parser.add_argument(f"--{name}", action="store_true")
     chosen, rest = parser.parse_known_args(options)
     changes = vars(chosen)
-    num_seeds = changes.pop("seeds")
+    own = {name: changes.pop(name) for name in OPTIONS if name in changes}
+    num_seeds = own.pop("seeds", 1)
     if num_seeds < 1:
         raise ValueError(f"--seeds {num_seeds}: train with one seed at least")
+    quiet = "--noprogressbar" in rest
+    if "grid" in own:
+        rest.append("--noprogressbar")  # what an experiment prints goes into a file
     is_trial = "--debug" in rest and "--debug_persistently" not in rest
     if is_trial:  # SpeechBrain would put the checkpoints where they are not found afterwards
         rest.append("--debug_persistently")
     run_opts = _run_options(rest, list(settings))
-    return Arguments(_with_mappings(text, changes), changes, run_opts, num_seeds, is_trial)
+    grid = _grid(own, path, values, quiet=quiet)
+    if grid is not None and (fixed := grid.values.keys() & changes.keys()):
+        raise ValueError(f"--{min(fixed)}: the grid has values of it; leave the option out")
+    return Arguments(with_mappings(text, changes), changes, run_opts, num_seeds, is_trial, grid)
+
+
+def _grid(
+    given: dict[str, Any], path: str, values: dict[str, list[Any]] | None, *, quiet: bool
+) -> Grid | None:
+    """What is said of a grid, None where nothing is.
+
+    Raises
+    ------
+    ValueError
+        If it is said without ``--grid``, or there is none.
+    """
+    if given.pop("grid", False):
+        if values is None:
+            raise ValueError(f"--grid: {path} has no grid; list values of settings under grid:")
+        if "jobs" in given:
+            given["num_jobs"] = given.pop("jobs")
+        return Grid(values, quiet=quiet, **given)
+    if given:
+        raise ValueError(f"--{min(given)} means nothing without --grid")
+    if values is not None:
+        num = len(Grid(values).combinations)
+        raise ValueError(f"{path} holds a grid; run its {num} experiments with --grid")
+    return None
 
 
 def _value_of(name: str) -> Callable[[str], Any]:
@@ -105,12 +150,12 @@ def _value_of(name: str) -> Callable[[str], Any]:
     return value
 
 
-def _with_mappings(text: str, changes: dict[str, Any]) -> str:
+def with_mappings(text: str, changes: dict[str, Any]) -> str:
     r"""Settings in which what is to become a mapping is one already: HyperPyYAML wants it so.
 
     Examples
     --------
-    >>> _with_mappings("valid: 0.1\ntest: 0.2\n", {"valid": {"emodb": ["03"]}})
+    >>> with_mappings("valid: 0.1\ntest: 0.2\n", {"valid": {"emodb": ["03"]}})
     'valid: {}\ntest: 0.2\n'
     """
     settings, stream, writer = YAML().load(text), StringIO(), YAML()
@@ -141,7 +186,7 @@ def _run_options(options: list[str], names: list[str]) -> Any:
     for option in options:
         name = option.removeprefix("--").partition("=")[0]
         if option.startswith("--") and name not in known:
-            near = get_close_matches(name, [*names, *known, "seeds"], n=2, cutoff=0.5)
+            near = get_close_matches(name, [*names, *known, *OPTIONS], n=2, cutoff=0.5)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
             raise ValueError(f"there is no setting or option {name!r}{hint}")
     if unknown:

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,25 @@ from sed.vad import vad_named
 
 MEASURES = ("frame_error", "eder", "loss")
 """What the best checkpoint can be chosen by."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An experiment that nothing speaks against.
+
+    Parameters
+    ----------
+    results : tuple of Path
+        Files that it ends with.
+    is_done : bool
+        Whether they are there already.
+    room : int
+        Bytes that it may come to need on its disk.
+    """
+
+    results: tuple[Path, ...]
+    is_done: bool
+    room: int = 0
 
 
 def check_device(run_opts: Any) -> None:
@@ -159,8 +179,14 @@ def _settings_of(name: str) -> Iterator[None]:
         raise ValueError(f"{name}: {' '.join(str(error).split())}") from error
 
 
-def check_room(output: Path, model: EmotionModel, hparams: Mapping[str, Any]) -> None:
-    """Refuse a folder that cannot be written or whose disk is too small for the checkpoints.
+def check_room(output: Path, room: int) -> None:
+    """Refuse a folder that cannot be written, or whose disk is too small for the checkpoints.
+
+    Parameters
+    ----------
+    output : Path
+    room : int
+        Bytes that are needed.
 
     Raises
     ------
@@ -172,14 +198,18 @@ def check_room(output: Path, model: EmotionModel, hparams: Mapping[str, Any]) ->
     effective = os.access in os.supports_effective_ids
     if not os.access(existing, os.W_OK | os.X_OK, effective_ids=effective):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(existing))
+    if shutil.disk_usage(existing).free < room:
+        raise OSError(
+            errno.ENOSPC, f"checkpoints need {room / 1e9:.1f} GB, the disk has less", str(output)
+        )
+
+
+def room_of(model: EmotionModel, hparams: Mapping[str, Any]) -> int:
+    """Bytes of the best checkpoint, the next one, and the folder of the model."""
     weights = sum(weight.numel() for weight in model.parameters())
     learning = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     copies = weights * (1 if hparams["average_decay"] is None else 2) + 2 * learning
-    needed = 4 * (2 * copies + weights)  # the best checkpoint, the next one, and the folder
-    if shutil.disk_usage(existing).free < needed:
-        raise OSError(
-            errno.ENOSPC, f"checkpoints need {needed / 1e9:.1f} GB, the disk has less", str(output)
-        )
+    return 4 * (2 * copies + weights)
 
 
 def check_same(path: Path, record: str) -> None:

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,7 @@ from torch.utils.data import DataLoader
 
 from sed.corpora import Utterance
 from sed.encoders import Encoder
+from sed.files import whole_file
 from sed.hub import WEIGHTS
 from sed.model import EmotionModel
 from sed.pipeline import Pipeline
@@ -34,11 +36,13 @@ from sed.training.brain import EmotionBrain
 from sed.training.calibration import calibrate
 from sed.training.checkpoints import WholeCheckpointer
 from sed.training.checks import (
+    Checked,
     check_data,
     check_learning,
     check_room,
     check_same,
     check_settings,
+    room_of,
 )
 from sed.training.evaluation import evaluate
 from sed.training.exports import EXPERIMENT, export_model
@@ -53,7 +57,7 @@ from sed.vad import vad_named
 Scores = dict[str, dict[str, float]]
 """Error rates of each set of recordings."""
 
-RESULTS = "results.json"
+RESULTS, RECORD = "results.json", "hyperparams.yaml"
 
 
 def run_once(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
@@ -64,35 +68,86 @@ def run_once(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
     Path
         Folder of the experiment, whose ``results.json`` holds the scores.
     """
-    overrides, test_only = overrides_of(changes), run_opts["test_only"]
-    hparams = load_settings(text, overrides)
-    output = Path(hparams["output_folder"])
-    check_settings(hparams, run_opts)
-    parts = find_utterances(hparams) if hparams["num_test"] or not test_only else {}
-    check_data(hparams, parts, test_only=test_only)
-    if not test_only:
-        record, recorded = resolved(text, overrides), output / "hyperparams.yaml"
-        written = (output / "model" / WEIGHTS, output / RESULTS, recorded)
-        if all(path.is_file() for path in written) and recorded.read_text("utf-8") == record:
-            if rank() == 0:
-                print(f"{output} is done; --test_only judges it again")
-            return output
-        check_same(recorded, record)
-        torch.manual_seed(hparams["seed"])
-        model = make_model(hparams)
-        check_learning(hparams, model)
-        check_room(output, model, hparams)
+    ready = _ready(text, changes, run_opts)
+    hparams, parts, output = ready.hparams, ready.parts, ready.output
+    if ready.is_done:
+        if rank() == 0:
+            print(f"{output} is done; --test_only judges it again")
+        return output
+    if ready.model is not None:
         sb.create_experiment_directory(str(output))
         if rank() == 0:
             # Of fewer epochs; a longer training that is interrupted is not done.
             (output / RESULTS).unlink(missing_ok=True)
-            recorded.write_text(record, encoding="utf-8")
-        train(hparams, run_opts, model, parts)
+            (output / RECORD).write_text(ready.record, encoding="utf-8")
+        train(hparams, run_opts, ready.model, parts)
     if rank() == 0:
         scores = judge(hparams, run_opts, parts)
-        if not test_only and Path(hparams["judged"]) == output / "model":
+        if ready.model is not None and Path(hparams["judged"]) == output / "model":
             export_model(output, output / "model", results=card_rows(scores))
     return output
+
+
+def check_once(text: str, changes: Mapping[str, Any], run_opts: Any) -> Checked:
+    """Refuse what `run_once` would refuse; nothing is trained, and nothing written."""
+    ready = _ready(text, changes, run_opts)
+    room = 0 if ready.model is None else room_of(ready.model, ready.hparams)
+    return Checked((ready.output / RESULTS,), ready.is_done, room)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An experiment before anything slow happens.
+
+    Parameters
+    ----------
+    hparams : dict
+    parts : dict of str to list of Utterance
+    model : EmotionModel, optional
+        What is to be trained, if anything is.
+    record : str
+        What it is remembered by.
+    is_done : bool
+    """
+
+    hparams: dict[str, Any]
+    parts: dict[str, list[Utterance]]
+    model: EmotionModel | None
+    record: str
+    is_done: bool
+
+    @property
+    def output(self) -> Path:
+        """Folder of the experiment."""
+        return Path(self.hparams["output_folder"])
+
+
+def _ready(text: str, changes: Mapping[str, Any], run_opts: Any) -> _Ready:
+    """Everything that can be known early.
+
+    Raises
+    ------
+    OSError, ValueError
+        If something can be known to fail.
+    """
+    overrides, test_only = overrides_of(changes), run_opts["test_only"]
+    hparams = load_settings(text, overrides)
+    output, record = Path(hparams["output_folder"]), resolved(text, overrides)
+    check_settings(hparams, run_opts)
+    parts = find_utterances(hparams) if hparams["num_test"] or not test_only else {}
+    check_data(hparams, parts, test_only=test_only)
+    if test_only:
+        return _Ready(hparams, parts, None, record, is_done=False)
+    recorded = output / RECORD
+    written = (output / "model" / WEIGHTS, output / RESULTS, recorded)
+    if all(path.is_file() for path in written) and recorded.read_text("utf-8") == record:
+        return _Ready(hparams, parts, None, record, is_done=True)
+    check_same(recorded, record)
+    torch.manual_seed(hparams["seed"])
+    model = make_model(hparams)
+    check_learning(hparams, model)
+    check_room(output, room_of(model, hparams))
+    return _Ready(hparams, parts, model, record, is_done=False)
 
 
 def make_model(hparams: Mapping[str, Any]) -> EmotionModel:
@@ -198,10 +253,16 @@ def make_loaders(
 
 def judge(
     hparams: Mapping[str, Any], run_opts: Any, parts: Mapping[str, list[Utterance]]
-) -> Scores:
+) -> tuple[Scores, Path]:
     """Score a model on every set of recordings that the settings name.
 
-    What is found of a model from elsewhere goes into a folder of its own.
+    Returns
+    -------
+    dict of str to dict
+        Error rates of each set.
+    Path
+        Where reports and diarizations are: the experiment's folder, or one in it for a model from
+        elsewhere.
     """
     output, name = Path(hparams["output_folder"]), str(hparams["judged"])
     if Path(name) != output / "model":
@@ -228,8 +289,7 @@ def judge(
             "calibration_error": calibration.error,
             "all_neutral_macro_eder": found.baselines()["all neutral"].macro,
         }
-    (output / RESULTS).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
-    return scores
+    return scores, output
 
 
 def _folder_name(name: str) -> str:

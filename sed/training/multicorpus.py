@@ -29,8 +29,8 @@ from sed.files import whole_file
 from sed.hub import WEIGHTS
 from sed.model import EmotionModel
 from sed.scoring import uar, war
-from sed.training.checks import check_same
-from sed.training.experiment import RESULTS, card_rows, judge
+from sed.training.checks import Checked, check_same
+from sed.training.experiment import RECORD, RESULTS, card_rows, judge
 from sed.training.ranges import check_whole
 from sed.training.settings import load_settings, overrides_of, resolved
 from sed.training.speech import augmentation, find_utterances
@@ -63,22 +63,14 @@ def run_multicorpus(text: str, changes: Mapping[str, Any], run_opts: Any) -> Pat
         If a setting is wrong, a corpus missing, lacks a class or has nobody to learn from, before
         anything slow happens; or if a file cannot be read or written.
     """
-    overrides = overrides_of(changes)
-    hparams = load_settings(text, overrides)
-    output = Path(hparams["output_folder"])
+    hparams, record = _recorded(text, changes, run_opts)
+    output, precision = Path(hparams["output_folder"]), run_opts["precision"] or "fp32"
     fitting, parts, model = prepare(hparams, run_opts)
-    precision = run_opts["precision"] or "fp32"
-    record, recorded = (
-        resolved(text, overrides) + f"precision: {precision}\n",
-        output / "hyperparams.yaml",
-    )
-    check_same(recorded, record)
-    done = (output / RESULTS, output / "model" / WEIGHTS, recorded)
-    if all(path.is_file() for path in done) and recorded.read_text("utf-8") == record:
+    if _is_done(output, record):
         print(f"{output} is done")
         return output
     (output / RESULTS).unlink(missing_ok=True)
-    with whole_file(recorded) as stream:
+    with whole_file(output / RECORD) as stream:
         stream.write(record)
     started = time.perf_counter()
     clips = {part: _clips(hparams, parts[part], part) for part in PARTS if parts[part]}
@@ -105,7 +97,7 @@ def run_multicorpus(text: str, changes: Mapping[str, Any], run_opts: Any) -> Pat
     _write_epochs(output / "epochs.csv", epochs)
     _export(hparams, network, output / "model", results)
     if hparams["num_test"]:
-        results["diarization"] = judge(hparams, run_opts, parts)
+        results["diarization"], _ = judge(hparams, run_opts, parts)
     with whole_file(output / RESULTS) as stream:
         json.dump(results, stream, indent=2)
         stream.write("\n")
@@ -113,6 +105,36 @@ def run_multicorpus(text: str, changes: Mapping[str, Any], run_opts: Any) -> Pat
         print(f"{corpus}: WA {rates['wa']:.1%}, UA {rates['ua']:.1%} of {rates['num']} utterances")
     print(f"wrote {output / RESULTS}")
     return output
+
+
+def check_multicorpus(text: str, changes: Mapping[str, Any], run_opts: Any) -> Checked:
+    """Refuse what `run_multicorpus` would refuse; nothing is trained, and nothing written."""
+    hparams, record = _recorded(text, changes, run_opts)
+    output = Path(hparams["output_folder"])
+    prepare(hparams, run_opts)
+    return Checked((output / RESULTS,), _is_done(output, record))
+
+
+def _recorded(text: str, changes: Mapping[str, Any], run_opts: Any) -> tuple[dict[str, Any], str]:
+    """Settings, and what the experiment is remembered by."""
+    overrides = overrides_of(changes)
+    precision = run_opts["precision"] or "fp32"
+    record = resolved(text, overrides) + f"precision: {precision}\n"
+    return load_settings(text, overrides), record
+
+
+def _is_done(output: Path, record: str) -> bool:
+    """Whether a folder holds the results of these very settings.
+
+    Raises
+    ------
+    ValueError
+        If it was begun with others.
+    """
+    recorded = output / RECORD
+    check_same(recorded, record)
+    written = (output / RESULTS, output / "model" / WEIGHTS, recorded)
+    return all(path.is_file() for path in written) and recorded.read_text("utf-8") == record
 
 
 def prepare(

@@ -88,15 +88,20 @@ def load_settings(text: str, overrides: str = "") -> dict[str, Any]:
     {'rate': 0.2, 'twice': 0.4}
     """
     try:
-        _check_names(YAML().load(text), yaml.safe_load(overrides) or {})
+        check_names(YAML().load(text), yaml.safe_load(overrides) or {})
         settings: dict[str, Any] = load_hyperpyyaml(text, overrides)
     except (ImportError, LookupError, TypeError, ValueError, YAMLError, yaml.YAMLError) as error:
         raise ValueError(f"settings: {' '.join(str(error).split())}") from error
     return settings
 
 
-def _check_names(settings: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Refuse changes of what there is not, with the names that come nearest."""
+def check_names(settings: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Refuse changes of what there is not, with the names that come nearest.
+
+    Raises
+    ------
+    ValueError
+    """
     for name in changes:
         if name not in settings:
             near = get_close_matches(name, settings, n=2, cutoff=0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Command
-from running import ZED, make_corpora, start
+from running import RECIPES, ZED, make_corpora, start
 from typer.main import get_command
 
 from sed.cli import app
@@ -108,6 +109,8 @@ app()
         ([DEBUG, "--test-only", "--judged", "nosuch"], "no model 'nosuch'"),
         ([DEBUG, "--device", "cuda:9"], "--device=cuda:9: "),
         ([DEBUG, "--precision", "fp4"], "argument --precision: invalid choice: 'fp4'"),
+        ([DEBUG, "--grid"], "debug.yaml has no grid; list values of settings under grid:"),
+        ([DEBUG, "--jobs", "2"], "--jobs means nothing without --grid"),
         ([DEBUG, "4"], "'4' belongs to no option"),
     ],
 )
@@ -127,6 +130,27 @@ def test_wrong_use_is_one_line_and_leaves_nothing(
     assert (outcome.code, outcome.out) == (2, "")
     assert complaint in outcome.error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_grid_of_which_an_experiment_fails_has_exit_code_1(
+    sed: Command, corpora: Path, tmp_path: Path
+) -> None:
+    """One line says why; how the others go is to be seen without it."""
+    pytest.importorskip("speechbrain", reason="training needs the extra 'train'")
+    (tmp_path / "corpora").mkdir()
+    shutil.copytree(corpora / "emodb", tmp_path / "corpora" / "emodb")
+    broken = tmp_path / "corpora" / "emodb" / "wav" / "03a01Wa.wav"
+    broken.write_bytes(b"RIFF")
+    settings = tmp_path / "grid.yaml"
+    recipe = RECIPES / "TIMNet" / "hparams" / "emodb.yaml"
+    settings.write_text(f"extends: {recipe}\ncomplete_corpora: false\ngrid: {{num_folds: [2]}}\n")
+    arguments = ["train", settings, "--data-folder", tmp_path / "corpora", "--grid", "--jobs=2"]
+    outcome = sed(*arguments, "--output-folder", tmp_path / "out", "--noprogressbar")
+    assert outcome.code == 1
+    assert outcome.err.startswith(f"failed: num_folds=2: {broken}") and outcome.err.count("\n") == 1
+    assert outcome.out.endswith(f"\n{tmp_path / 'out'}: 1 failed\n")
+    listed = sed(*arguments, "--output-folder", tmp_path / "out", "--dry-run", "--noprogressbar")
+    assert (listed.code, listed.err) == (0, "") and listed.out.startswith("begun   num_folds=2\n")
 
 
 @pytest.mark.parametrize("package", ["speechbrain", "ruamel.yaml"])
@@ -159,12 +183,13 @@ def test_loading_what_trains_prints_nothing() -> None:
 
 
 def test_every_option_of_the_help_exists() -> None:
-    """As a setting of the recipes or an option of SpeechBrain; --seeds is our own."""
+    """As a setting of the recipes, an option of SpeechBrain, or one of our own."""
     speechbrain = pytest.importorskip("speechbrain", reason="training needs the extra 'train'")
+    from sed.training.arguments import OPTIONS
     from sed.training.settings import load_settings, read_settings
 
     _, options, _ = speechbrain.parse_arguments([str(DEBUG)])
-    known = {*load_settings(read_settings(DEBUG), "data_folder: x"), *options.keys(), "seeds"}
+    known = {*load_settings(read_settings(DEBUG), "data_folder: x"), *options.keys(), *OPTIONS}
     parameters = get_command(app).commands["train"].params
     assert {parameter.name for parameter in parameters} - known == {"settings"}
 

@@ -13,7 +13,7 @@ from tiny_model import tiny_model
 
 pytest.importorskip("speechbrain", reason="training needs the extra 'train'")
 
-from sed.training.checks import check_room  # noqa: E402
+from sed.training.checks import check_room, room_of  # noqa: E402
 from sed.training.runs import main  # noqa: E402
 
 DEBUG = ZED / "hparams" / "debug.yaml"
@@ -182,6 +182,6 @@ def test_a_disk_that_is_too_small_is_noticed_first(tmp_path: Path) -> None:
     output = tmp_path / "new" / "out"
     for decay, size in ((None, "2800000.0"), (0.99, "3600000.0")):
         with pytest.raises(OSError, match=f"checkpoints need {size} GB") as error:
-            check_room(output, huge, {"average_decay": decay})
+            check_room(output, room_of(huge, {"average_decay": decay}))
         assert error.value.filename == str(output)
     assert list(tmp_path.iterdir()) == []

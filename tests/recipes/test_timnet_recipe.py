@@ -181,7 +181,7 @@ def test_more_epochs_go_on_and_are_not_done_before_they_are(
         main(command("emodb", corpora, folder, "--num_epochs=3"))
     assert results(output)["num_epochs"] == 3
     assert {**results(output), "seconds": 0} == {**results(fresh), "seconds": 0}
-    assert results(output)["seconds"] > results(whole[0])["seconds"]
+    assert results(output)["seconds"] >= results(whole[0])["seconds"]
     for name in ("curves.csv", "predictions.csv"):
         assert (output / name).read_text() == (fresh / name).read_text()
 
