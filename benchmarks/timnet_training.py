@@ -123,7 +123,9 @@ def trainer(data: Cepstra, number: int, size: int, precision: str) -> Callable[[
     folds = [Fold(seed, every, every[:1]) for seed in range(number)]
     fitting = Fitting(precision=precision)
     groups = [folds[start : start + size] for start in range(0, number, size)]
-    return partial(epoch_of, [Together(data, group, fitting, compiled=has_compiler()) for group in groups])
+    compiled = has_compiler()
+    systems = [Together(data, group, fitting, compiled=compiled) for group in groups]
+    return partial(epoch_of, systems)
 
 
 def take_turns(systems: dict[Any, Callable[[], float]], epochs: int) -> dict[Any, float]:

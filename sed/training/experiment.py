@@ -82,7 +82,9 @@ def run_once(text: str, changes: Mapping[str, Any], run_opts: Any) -> Path:
             (output / RECORD).write_text(ready.record, encoding="utf-8")
         train(hparams, run_opts, ready.model, parts)
     if rank() == 0:
-        scores = judge(hparams, run_opts, parts)
+        scores, folder = judge(hparams, run_opts, parts)
+        with whole_file(folder / RESULTS) as stream:
+            stream.write(json.dumps(scores, indent=2) + "\n")
         if ready.model is not None and Path(hparams["judged"]) == output / "model":
             export_model(output, output / "model", results=card_rows(scores))
     return output
