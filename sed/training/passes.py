@@ -18,9 +18,13 @@ from torch import Tensor
 
 
 def has_compiler() -> bool:
-    """Whether there is a C++ compiler, which `torch.compile` needs on a processor."""
+    """Whether `torch.compile` works on this processor: whether there is a C++ compiler for it.
+
+    Nor can it link where torch lies in a folder whose name holds a space (torch 2.11).
+    """
     names = (os.environ.get("CXX", ""), "g++", "clang++", "cl")
-    return any(shutil.which(name) for name in names if name)
+    there = any(shutil.which(name) for name in names if name)
+    return there and " " not in torch.__file__
 
 
 @cache

@@ -145,7 +145,9 @@ def _check_settings(hparams: Mapping[str, Any]) -> None:
     if hparams["compiled"] not in (None, True, False):
         raise ValueError(f"compiled is {hparams['compiled']!r}, neither true nor false")
     if hparams["compiled"] and not has_compiler():
-        raise ValueError("compiled is true, and there is no C++ compiler; --compiled=false")
+        raise ValueError(
+            "compiled is true, and there is no C++ compiler, or a space in torch's path; --compiled=false"
+        )
     if hparams["task"] == "cross-validation":
         if hparams["classes"] is not None:
             _check_kind("classes", hparams["classes"], list)
