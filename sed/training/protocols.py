@@ -146,7 +146,8 @@ def _check_settings(hparams: Mapping[str, Any]) -> None:
         raise ValueError(f"compiled is {hparams['compiled']!r}, neither true nor false")
     if hparams["compiled"] and not has_compiler():
         raise ValueError(
-            "compiled is true, and there is no C++ compiler, or a space in torch's path; --compiled=false"
+            "compiled is true, and there is no C++ compiler, or a space in torch's path; "
+            "--compiled=false"
         )
     if hparams["task"] == "cross-validation":
         if hparams["classes"] is not None:
@@ -373,8 +374,8 @@ def _fit(
         finally:
             seconds = before + time.perf_counter() - started
             with whole_file(clock) as stream:
-                stream.write(f"{seconds:.1f}\n")
-    return found, round(seconds, 1)
+                stream.write(f"{seconds:.3f}\n")
+    return found, round(seconds, 3)
 
 
 def _scores(
