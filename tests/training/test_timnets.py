@@ -274,7 +274,9 @@ def test_bf16_is_near_fp32() -> None:
         assert difference < 0.1, name
 
 
-@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler, which torch.compile needs")
+@pytest.mark.skipif(
+    not has_compiler(), reason="no C++ compiler for torch.compile, or a space in the path"
+)
 @pytest.mark.filterwarnings("ignore")  # those of the compiler about itself
 def test_compiled_passes_compute_the_same() -> None:
     networks = make_networks(num_blocks=2, dropout=0.1)
