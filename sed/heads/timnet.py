@@ -124,7 +124,7 @@ class TemporalAwareBlock(nn.Module):
 def _logistic(attention: Tensor) -> Tensor:
     """``sigmoid(attention)`` of what is not negative.
 
-    Four times quicker on a processor than torch's own, whose exponential is not the vectorised one.
+    Quicker on some processors than torch's own, whose exponential is not the vectorised one.
     """
     return torch.neg(attention).exp_().add_(1.0).reciprocal_()
 

@@ -90,7 +90,7 @@ def normalization_gradient(
 def gated(rows: Tensor, attention: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """``rows * sigmoid(attention)``, its mean over time, and the gate.
 
-    The exponential is four times quicker than the logistic function on a processor, and cannot
+    The exponential is quicker than the logistic function on some processors, and cannot
     overflow: what comes out of a ReLU is not negative.
     """
     gate = torch.reciprocal(1.0 + torch.exp(-attention.float()))
