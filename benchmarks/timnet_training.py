@@ -2,9 +2,9 @@
 
     python benchmarks/timnet_training.py [--keras PYTHON] [--recordings 512] [--epochs 5]
 
-Claims: the two compute the same; an epoch of one network (training only, batches of 64) takes no
-longer than in Keras; ten networks, those of a cross-validation, take no longer together than one
-after the other.
+Claims: the two compute the same; an epoch of one network (training only, batches of 64) takes half
+as long as in Keras with bfloat16, which Keras does not have here, and no longer with float32; ten
+networks, those of a cross-validation, take no longer together than one after the other.
 
 The authors' network needs TensorFlow and tf_keras, which is Keras 2, and these need an environment
 of their own: `--keras` names its Python, and without them that comparison is left out. All learn
@@ -37,12 +37,14 @@ import torch
 from sed.interop.keras_timnet import load_timnet
 from sed.training.crossvalidation import Fitting, Together
 from sed.training.folds import Fold
+from sed.training.memory import keep_freed
 from sed.training.passes import has_compiler
 from sed.training.timnets import TIMNets
 from sed.training.utterances import Cepstra
 
 NUM_FEATURES, NUM_CLASSES, NUM_NETWORKS = 39, 7, 10
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = {"fp32": 1.0, "bf16": 2.0}  # and how many times as fast as Keras they are to be
+KERAS = "Keras, float32"
 INSTALL = "`python3 -m venv keras && keras/bin/pip install tensorflow-cpu tf_keras`"
 
 
@@ -150,8 +152,7 @@ def compare(options: argparse.Namespace, folder: Path) -> bool:
     """Measure and print everything, and say whether all claims hold."""
     data = make_data(options.recordings, options.frames)
     save_data(data, folder)
-    size = min(options.together, NUM_NETWORKS)
-    names = {size: f"{size} at a time", NUM_NETWORKS: "all at once", 1: "one after the other"}
+    names = {NUM_NETWORKS: "all at once", 1: "one after the other"}
     systems: dict[tuple[str, str], Callable[[], float]] = {}
     claims = []
     keras = start_keras(options, folder)
@@ -161,7 +162,7 @@ def compare(options: argparse.Namespace, folder: Path) -> bool:
         if difference > 1e-4:
             sys.exit(f"the two are not the same network: log-posteriors differ by {difference:.0e}")
         claims.append(("both give the same log-posteriors", f"to {difference:.0e} (1e-04)", True))
-        systems["one network", "Keras, float32"] = keras.epoch
+        systems["one network", KERAS] = keras.epoch
     for precision in PRECISIONS:
         systems["one network", f"sed, {precision}"] = trainer(data, 1, 1, precision)
     for precision in PRECISIONS:
@@ -178,16 +179,17 @@ def compare(options: argparse.Namespace, folder: Path) -> bool:
             print(block)
         print(f"  {name:30}{taken:11.2f}{peer / taken:7.2f}x")
 
-    def claim(what: str, taken: float, peer: float) -> None:
-        figure = f"{taken:.2f} s against {peer:.2f} s, {peer / taken:.2f} times as fast (1)"
-        claims.append((what, figure, taken <= peer))
+    def claim(what: str, taken: float, peer: float, mark: float = 1.0) -> None:
+        ratio = peer / taken
+        figure = f"{taken:.2f} s against {peer:.2f} s, {ratio:.2f} times as fast ({mark:.0f})"
+        claims.append((what, figure, ratio >= mark))
 
-    if keras:
-        ours = seconds["one network", "sed, fp32"]
-        claim("one network, against Keras", ours, seconds["one network", "Keras, float32"])
-    for precision in PRECISIONS:
+    for precision, mark in PRECISIONS.items():
+        if keras:
+            ours, theirs = (("one network", name) for name in (f"sed, {precision}", KERAS))
+            claim(f"one network, {precision}, against Keras", seconds[ours], seconds[theirs], mark)
         block = f"ten networks, {precision}"
-        claim(f"{block}, {names[size]}", seconds[block, names[size]], seconds[block, names[1]])
+        claim(f"{block}, all at once", *(seconds[block, name] for name in names.values()))
     print()
     for what, figure, holds in claims:
         print(f"{'ok  ' if holds else 'FAIL'}  {what:36}{figure}")
@@ -202,10 +204,9 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=512)
     parser.add_argument("--frames", type=int, default=188)
     parser.add_argument("--epochs", type=int, default=5)
-    together = "networks at a time; by default one a thread, as in a cross-validation"
-    parser.add_argument("--together", type=int, default=torch.get_num_threads(), help=together)
     options = parser.parse_args()
     torch.manual_seed(0)
+    keep_freed()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
     print(f"torch {version('torch')}, {torch.get_num_threads()} threads; TIM-Net, ", end="")
     print(f"{options.recordings} recordings of {options.frames} frames")

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from sed.heads import TIMNet
 from sed.training.folds import Fold
+from sed.training.memory import keep_freed
 from sed.training.passes import has_compiler
 from sed.training.ranges import check_rate, check_share, check_whole
 from sed.training.timnets import TIMNets, check
@@ -109,7 +110,7 @@ def fit_folds(
     ::
 
         folds      0   1   2   3   4   5   6   7   8   9
-        together  |=======|=======|=======|=======|=======|     num_together 2
+        together  |===============|===============|=======|     num_together 4
 
     A network learns the same alone and beside others, but for rounding. Networks whose epochs have
     unequal numbers of batches are not trained together.
@@ -123,7 +124,7 @@ def fit_folds(
         Where checkpoints are, one of each group; what they hold is not trained again.
     device : str
     num_together : int, optional
-        All on a GPU, one for each thread on a processor, where more no longer fit its cache.
+        All by default, which takes least time; fewer take less memory.
     compiled : bool, optional
         See `sed.training.timnets.TIMNets`; where there is a compiler by default.
     tell : callable, optional
@@ -136,7 +137,9 @@ def fit_folds(
         In the order of the folds.
     """
     if num_together is None:
-        num_together = torch.get_num_threads() if device == "cpu" else len(folds)
+        num_together = len(folds)
+    if device == "cpu":
+        keep_freed()
     if compiled is None:
         compiled = has_compiler()
     results: dict[int, Fitted] = {}

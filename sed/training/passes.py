@@ -90,23 +90,21 @@ def normalization_gradient(
 def gated(rows: Tensor, attention: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """``rows * sigmoid(attention)``, its mean over time, and the gate.
 
-    The exponential is quicker than the logistic function on some processors, and cannot
-    overflow: what comes out of a ReLU is not negative.
+    The exponential is quicker than the logistic function on some processors, and cannot overflow:
+    what comes out of a ReLU is not negative.
     """
     gate = torch.reciprocal(1.0 + torch.exp(-attention.float()))
-    out = rows * gate
-    return out, out.mean(dim=2), gate
+    out = rows.float() * gate
+    return out.to(rows.dtype), out.mean(dim=2), gate.to(rows.dtype)
 
 
 def gate_gradients(
-    straight: Tensor, pooled: Tensor, gate: Tensor, out: Tensor, dtype: torch.dtype
+    straight: Tensor | None, pooled: Tensor, gate: Tensor, out: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the rows and of the attention, from those of the output and of its mean."""
-    gradient = straight + (pooled / out.shape[2])[:, :, None]
-    slope = gradient * out
-    return gradient * gate, (slope - slope * gate).to(dtype)
-
-
-def total_gradient(straight: Tensor, low: Tensor) -> Tensor:
-    """Sum of gradients of unequal precision."""
-    return straight + low.float()
+    gradient = (pooled / out.shape[2])[:, :, None]
+    if straight is not None:  # behind the last block there is nothing but the mean
+        gradient = gradient + straight.float()
+    slope, through_gate = gradient * out.float(), gate.float()
+    inward = (gradient * through_gate).to(out.dtype)
+    return inward, (slope - slope * through_gate).to(out.dtype)

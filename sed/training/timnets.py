@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,14 +13,13 @@ from torch.nn import functional as F
 from sed.heads import TIMNet
 from sed.heads.timnet import DilatedConvolution, Direction, TemporalAwareBlock
 from sed.training import passes
+from sed.training.timnet_layers import EPS, Convolution, Gate, convolved
 
 VARIANTS = ("timnet", "tcn", "without-backward", "without-multi-scale", "without-dynamic-fusion")
 """The network, and what is left of it in the paper's ablations (Ye et al. 2023, table 3)."""
 
-Run = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""What turns a function of `sed.training.passes` into the one that is run."""
-
-_EPS, _MOMENTUM = 1e-3, 0.01
+_MOMENTUM = 0.01
+_MULTIPLE = 8  # of channels: products of matrices take up to twice as long with 39 as with 40
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class TIMNets(nn.Module):
     looks back on lies in one piece, and nothing is copied to be shifted.
 
     The convolutions' biases are left out: batch normalisation takes them away again, and their
-    gradients are zero.
+    gradients are zero. Channels are filled up to a multiple of 8 with silent ones.
 
     Parameters
     ----------
@@ -65,7 +64,8 @@ class TIMNets(nn.Module):
         One of `VARIANTS`. A ``tcn`` adds what its blocks compute to their input, where TIM-Net
         gates it, looks back only, and uses the last block (Bai et al. 2018).
     precision : {"fp32", "bf16"}
-        Of what goes in and out of the dilated convolutions; everything else stays in float32.
+        Of what stands between one layer and the next. What is computed in a layer, sums and
+        weights are in float32; products of bfloat16 are added up in it.
     compiled : bool
         Whether `sed.training.passes` is compiled, which takes a minute once, and a C++ compiler.
 
@@ -97,10 +97,10 @@ class TIMNets(nn.Module):
         one_way = variant in ("tcn", "without-backward")
         self.num_directions = 1 if one_way else 2
         self.num_networks, self.num_blocks = len(networks), networks[0].num_blocks
-        self.dropout = _layers(networks[0].back)[0].dropout
+        self.dropout = _halves(networks[0].back)[0].dropout
         pairs = [(network.back, network.ahead) for network in networks]
         branches = [branch for pair in pairs for branch in pair[: self.num_directions]]
-        layers = [_layers(branch) for branch in branches]
+        layers = [_halves(branch) for branch in branches]
         norms = [[half.norm for half in halves] for halves in layers]
 
         def stacked(tensors: list[list[Tensor]]) -> Tensor:  # (num_layers, num_branches, …)
@@ -149,7 +149,10 @@ class TIMNets(nn.Module):
         ways = (features, features.flip(2))[: self.num_directions]
         chains = torch.stack(ways, dim=1).flatten(0, 1)  # (branches, features, frames, batch)
         _, _, num_frames, batch = chains.shape
-        rows = torch.baddbmm(self.into_bias[:, :, None], self.into, chains.flatten(2))
+        channels = self.into.shape[1]
+        silent = -channels % _MULTIPLE
+        into, into_bias = F.pad(self.into, (0, 0, 0, silent)), F.pad(self.into_bias, (0, silent))
+        rows = torch.baddbmm(into_bias[:, :, None], into, chains.flatten(2))
         rows = rows.unflatten(2, (num_frames, batch))
         count = torch.full((len(rows), 1), num_frames * batch, device=rows.device)
         if columns.valid is not None:
@@ -158,39 +161,65 @@ class TIMNets(nn.Module):
             there = columns.valid.repeat_interleave(self.num_directions, dim=0)
             rows = rows * there[:, None, None]
             count = there.sum(dim=1, keepdim=True) * num_frames
-        low, pooled = rows.to(self.dtype), []
-        for first in range(0, 2 * self.num_blocks, 2):
-            inner = self._convolve(first, low, columns, count)
-            inner = self._convolve(first + 1, inner, columns, count)
+        rows, pooled, moments = rows.to(self.dtype), [], []
+        layers = iter(self._layers(silent, columns.masks))
+        for first, second in zip(layers, layers, strict=True):
+            inner, *found = self._convolve(first, rows, count)
+            moments.append(found)
+            inner, *found = self._convolve(second, inner, count)
+            moments.append(found)
             if self.variant == "tcn":
                 rows = torch.relu(rows + inner)
-                low, mean = rows.to(self.dtype), rows.mean(dim=2)
+                mean = rows.mean(dim=2, dtype=torch.float32)
             else:
-                rows, low, mean = _Gate.apply(rows, inner, self._run)
+                rows, mean = Gate.apply(rows, inner, self._run)
             pooled.append(mean)
+        if self.training:
+            self._remember(moments, count)
         scales = torch.stack(pooled, dim=-1)  # (branches, channels, batch, blocks)
         scales = scales.unflatten(0, (self.num_networks, self.num_directions)).sum(dim=1)
-        return torch.einsum("ncbk,nk->nbc", scales, self.fusion)
+        return torch.einsum("ncbk,nk->nbc", scales[:, :channels], self.fusion)
 
-    def _convolve(self, layer: int, rows: Tensor, columns: Columns, count: Tensor) -> Tensor:
-        """One dilated convolution, normalised, rectified and with channels dropped."""
-        taps, gain, offset = self.taps[layer], self.gain[layer], self.offset[layer]
-        distance = 2 ** (layer // 2)
+    def _layers(self, silent: int, masks: Tensor | None) -> Iterator[_Layer]:
+        """All layers, with so many silent channels more, whose weights are zero."""
+        channels = self.taps.shape[2]
+        taps = F.pad(self.taps.unflatten(3, (2, channels)), (0, silent, 0, 0, 0, silent))
+        rows = (self.gain, self.offset, self.mean, self.variance)
+        gain, offset, mean, variance = (F.pad(row, (0, silent)) for row in rows)
+        if masks is not None:
+            masks = F.pad(masks, (0, 0, 0, silent))[:, :, :, None]
+        for number, weights in enumerate(taps.flatten(3)):
+            yield _Layer(
+                weights,
+                gain[number],
+                offset[number],
+                mean[number],
+                variance[number],
+                None if masks is None else masks[number],
+                distance=2 ** (number // 2),
+            )
+
+    def _convolve(self, layer: _Layer, rows: Tensor, count: Tensor) -> tuple[Tensor, ...]:
+        """One dilated convolution, normalised, rectified and with channels dropped; its moments."""
+        taps, gain, offset = layer.taps, layer.gain, layer.offset
         if not self.training:
-            scale = gain * torch.rsqrt(self.variance[layer] + _EPS)
-            shift = offset - self.mean[layer] * scale
-            given = _convolved(rows.flatten(2), taps.to(rows.dtype), distance * rows.shape[-1])
-            out: Tensor = self._run(passes.rectified)(given.view_as(rows), scale, shift, None)
-            return out
-        masks = None if columns.masks is None else columns.masks[layer][:, :, None]
-        keep = 1.0 if masks is None else 1.0 - self.dropout
-        out, mean, variance = _Convolution.apply(
-            rows, taps, gain / keep, offset / keep, masks, count, distance, self._run
+            scale = gain * torch.rsqrt(layer.variance + EPS)
+            shift = offset - layer.mean * scale
+            given = convolved(rows.flatten(2), taps.to(rows.dtype), layer.distance * rows.shape[3])
+            return (self._run(passes.rectified)(given.view_as(rows), scale, shift, None),)
+        keep = 1.0 if layer.mask is None else 1.0 - self.dropout
+        found: tuple[Tensor, ...] = Convolution.apply(
+            rows, taps, gain / keep, offset / keep, layer.mask, count, layer.distance, self._run
         )
-        with torch.no_grad():
-            self.mean[layer].lerp_(mean, _MOMENTUM)
-            self.variance[layer].lerp_(variance * count / (count - 1).clamp(min=1), _MOMENTUM)
-        return out
+        return found
+
+    @torch.no_grad()
+    def _remember(self, moments: Sequence[Sequence[Tensor]], count: Tensor) -> None:
+        """What batch normalisation needs when nothing is learned any more."""
+        channels = self.mean.shape[2]
+        mean, variance = (torch.stack(rows)[..., :channels] for rows in zip(*moments, strict=True))
+        self.mean.lerp_(mean, _MOMENTUM)
+        self.variance.lerp_(variance * (count / (count - 1).clamp(min=1)), _MOMENTUM)
 
     def _run(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of `sed.training.passes`, compiled if so wanted."""
@@ -248,13 +277,26 @@ class TIMNets(nn.Module):
             place = 2 * index + direction
             branch.into.weight.copy_(into[place])
             branch.into.bias.copy_(self.into_bias[place])
-            for layer, half in enumerate(_layers(branch)):
+            for layer, half in enumerate(_halves(branch)):
                 half.weight.copy_(taps[layer, place])
                 half.norm.weight.copy_(self.gain[layer, place])
                 half.norm.bias.copy_(self.offset[layer, place])
                 half.norm.running_mean.copy_(self.mean[layer, place])
                 half.norm.running_var.copy_(self.variance[layer, place])
         return network
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A dilated convolution of all branches, and its batch normalisation."""
+
+    taps: Tensor
+    gain: Tensor
+    offset: Tensor
+    mean: Tensor
+    variance: Tensor
+    mask: Tensor | None
+    distance: int
 
 
 def check(variant: str, precision: str) -> None:
@@ -270,105 +312,7 @@ def check(variant: str, precision: str) -> None:
         raise ValueError(f"networks are trained in fp32 or bf16, not {precision!r}")
 
 
-def _layers(branch: Direction) -> list[DilatedConvolution]:
+def _halves(branch: Direction) -> list[DilatedConvolution]:
     """Convolutions of a branch, two of each block."""
     blocks = cast(Iterable[TemporalAwareBlock], branch.blocks)
     return [half for block in blocks for half in (block.first, block.second)]
-
-
-def _convolved(rows: Tensor, taps: Tensor, shift: int) -> Tensor:
-    """Rows (branches, channels, columns), with those `shift` columns before, times the taps.
-
-    ::
-
-        present    x0 x1 x2 x3 x4 x5
-        before      .  . x0 x1 x2 x3         nothing before the first: that part is not computed
-    """
-    channels = rows.shape[1]
-    out = torch.bmm(taps[..., channels:], rows)
-    if shift < rows.shape[2]:
-        out[..., shift:].baddbmm_(taps[..., :channels], rows[..., :-shift])
-    return out
-
-
-class _Convolution(torch.autograd.Function):
-    """Dilated convolution, batch normalisation, ReLU and a mask of channels."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        rows: Tensor,
-        taps: Tensor,
-        gain: Tensor,
-        offset: Tensor,
-        masks: Tensor | None,
-        count: Tensor,
-        distance: int,
-        run: Run,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        shift, taps = distance * rows.shape[-1], taps.to(rows.dtype)
-        convolved = _convolved(rows.flatten(2), taps, shift).view_as(rows)
-        mean, variance = run(passes.moments)(convolved, count)
-        scale = gain * torch.rsqrt(variance + _EPS)
-        out = run(passes.rectified)(convolved, scale, offset - mean * scale, masks)
-        ctx.save_for_backward(rows, taps, convolved, out, gain, mean, variance, count)
-        ctx.shift, ctx.run = shift, run
-        ctx.mark_non_differentiable(mean, variance)
-        return out, mean, variance
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        rows, taps, convolved, out, gain, mean, variance, count = ctx.saved_tensors
-        inverse = torch.rsqrt(variance + _EPS)
-        to_offset, to_gain = ctx.run(passes.gradient_sums)(gradient, out, convolved, mean)
-        # The normalisation hands on what is left across the mean and the deviation.
-        scale, to_gain = gain * inverse, to_gain * inverse
-        slope = scale * inverse * to_gain / count
-        shift = scale * to_offset / count - slope * mean
-        back = ctx.run(passes.normalization_gradient)(gradient, out, convolved, scale, slope, shift)
-        inward, weights = _convolution_gradients(back.flatten(2), rows.flatten(2), taps, ctx.shift)
-        return inward.view_as(rows), weights.float(), to_gain, to_offset, None, None, None, None
-
-
-def _convolution_gradients(
-    back: Tensor, rows: Tensor, taps: Tensor, shift: int
-) -> tuple[Tensor, Tensor]:
-    """Gradients of the rows and of the taps of `_convolved`."""
-    channels = rows.shape[1]
-    inward = torch.bmm(taps[..., channels:].mT, back)
-    earlier = torch.zeros_like(taps[..., :channels])
-    if shift < rows.shape[2]:
-        inward[..., :-shift].baddbmm_(taps[..., :channels].mT, back[..., shift:])
-        earlier = torch.bmm(back[..., shift:], rows[..., :-shift].mT)
-    return inward, torch.cat((earlier, torch.bmm(back, rows.mT)), dim=2)
-
-
-class _Gate(torch.autograd.Function):
-    """``rows * sigmoid(map)``, the same in the precision of the map, and its mean over time.
-
-    Autograd alone would hand on a mean's gradient with strides of zero, which slow down all that
-    follows.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, rows: Tensor, attention: Tensor, run: Run
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        out, mean, gate = run(passes.gated)(rows, attention)
-        ctx.save_for_backward(gate, out)
-        ctx.dtype, ctx.run = attention.dtype, run
-        ctx.set_materialize_grads(False)
-        low = out.to(attention.dtype) if attention.dtype != out.dtype else out.clone()
-        return out, low, mean
-
-    @staticmethod
-    def backward(
-        ctx: Any, straight: Tensor | None, low: Tensor | None, pooled: Tensor
-    ) -> tuple[Tensor, Tensor, None]:
-        gate, out = ctx.saved_tensors
-        if straight is None:  # behind the last block there is nothing but the mean
-            straight = torch.zeros_like(out)
-        if low is not None:
-            straight = ctx.run(passes.total_gradient)(straight, low)
-        gradients = ctx.run(passes.gate_gradients)(straight, pooled, gate, out, ctx.dtype)
-        return (*gradients, None)
