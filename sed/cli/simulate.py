@@ -155,6 +155,36 @@ def simulate(
             rich_help_panel=SOUND,
         ),
     ] = 0.0,
+    vocal_tract: Annotated[
+        float,
+        typer.Option(
+            metavar="PROBABILITY",
+            min=0.0,
+            max=1.0,
+            help="How often formants move by up to a tenth, and pitch stays.",
+            rich_help_panel=SOUND,
+        ),
+    ] = 0.0,
+    band: Annotated[
+        float,
+        typer.Option(
+            metavar="PROBABILITY",
+            min=0.0,
+            max=1.0,
+            help="How often only a random band is left.",
+            rich_help_panel=SOUND,
+        ),
+    ] = 0.0,
+    mp3: Annotated[
+        float,
+        typer.Option(
+            metavar="PROBABILITY",
+            min=0.0,
+            max=1.0,
+            help="How often each is what an MP3 of 8 to 64 kbit/s leaves of it.",
+            rich_help_panel=SOUND,
+        ),
+    ] = 0.0,
     sample_rate: Annotated[
         int,
         typer.Option(
@@ -188,12 +218,16 @@ def simulate(
         odds = parse_sequences(sequences)
         from sed import __version__
         from sed.corpora import Corpus
+        from sed.corpora.augmentation import MP3_SAMPLE_RATES, Augmentation
         from sed.corpora.selection import select
         from sed.corpora.simulated_sets import SimulatedSet, fingerprint_of
         from sed.corpora.simulation import SHORT_SILENCES, Simulation, lazy_clips
         from sed.labels import NEUTRAL, canonical, parse_mapping
         from sed.vad import vad_named
 
+        if mp3 and sample_rate not in MP3_SAMPLE_RATES:
+            known = ", ".join(map(str, MP3_SAMPLE_RATES))
+            raise ValueError(f"no MP3 has {sample_rate} Hz; --sample-rate takes {known}")
         classes = sorted({NEUTRAL, *map(canonical, _several([emotions]))})
         chosen = {corpus.label: corpus for corpus in map(Corpus.named, corpora)}
         homes = [corpus.find(data_folder) for corpus in chosen.values()]
@@ -221,6 +255,7 @@ def simulate(
                     f"{', '.join(classes)}; leave it out, or choose other speakers or emotions"
                 )
         noises, responses = _sounds(noise, sample_rate), _sounds(rooms, sample_rate)
+        changes = {"telephone": telephone, "vtlp": vocal_tract, "band": band, "mp3": mp3}
         there = SimulatedSet(
             output,
             {
@@ -236,24 +271,25 @@ def simulate(
                 "noise": _names(noises),
                 "snr": snr or SNR,
                 "rooms": _names(responses),
-                "telephone": telephone,
+                **{name: often for name, often in changes.items() if often or name == "telephone"},
                 "sample_rate": sample_rate,
             },
             format=format.value,
         )
         augmentation = None
-        if noises or responses or telephone:
-            from sed.corpora.augmentation import Augmentation
-
+        if noises or responses or any(changes.values()):
             augmentation = Augmentation(
                 noises,
                 noise_probability=1.0 if noises else 0.0,
                 snr=snr or SNR,
                 colour=0.0,
-                telephone_probability=telephone,
                 gain=(0.0, 0.0),
                 rooms=responses,
                 room_probability=1.0,
+                telephone_probability=telephone,
+                vtlp_probability=vocal_tract,
+                band_probability=band,
+                mp3_probability=mp3,
             )
         missing = there.missing(num)
         with naming(output):

@@ -211,6 +211,7 @@ def test_a_run_that_is_ended_leaves_whole_files_and_is_taken_up(
         (("--sequences", "NE=1"), "(sequences)"),
         (("--pause", "0", "1", "--crossfade", "0.1"), "(pause, crossfade)"),
         (("--telephone", "0.5"), "(telephone)"),
+        (("--mp3", "0.5", "--band", "1"), "(band, mp3)"),
         (("--format", "flac"), "(format)"),
         (("--speakers", "03,08"), "(recordings)"),
     ],
@@ -324,6 +325,10 @@ def test_noise_rooms_and_telephone_leave_clips_and_boundaries(
     frequency = np.fft.rfftfreq(len(after), 1 / RATE)
     power = np.abs(np.fft.rfft(after)) ** 2
     assert power[frequency < 290].sum() < 0.01 * power.sum()
+    for option in ("--vocal-tract", "--band", "--mp3"):
+        before, after = changed(option[2:], option, "1")
+        assert len(after) == len(before)
+        assert np.sqrt(np.mean((after - before) ** 2)) > 0.002 * np.sqrt(np.mean(before**2))
 
 
 def test_flac_holds_the_same_samples(simulate: Command, output: Path, tmp_path: Path) -> None:
@@ -361,6 +366,7 @@ def test_what_passes_full_scale_is_made_softer_as_a_whole(tmp_path: Path) -> Non
         (("--emotions", "joyful"), "unknown emotion 'joyful'; known are"),
         (("--emotions", "surprised"), "no speaker has both neutral and emotional utterances"),
         (("--telephone", "2"), "invalid value for '--telephone'"),
+        (("--mp3", "1", "--sample-rate", "9000"), "no MP3 has 9000 Hz; --sample-rate takes 8000"),
         (("--num", "0"), "invalid value for '--num'"),
         (("--seed", "-1"), "invalid value for '--seed'"),
         (("--format", "mp3"), "invalid value for '--format'"),
