@@ -39,13 +39,15 @@ def score(
         typer.Option(
             "--ref",
             metavar="PATH",
-            help="References: a ZED folder, a SpeechBrain manifest, or a file or folder of RTTM "
-            "or JSON.",
+            help="References: a ZED folder, a SpeechBrain manifest, or a file or folder of RTTM, "
+            "JSON, TextGrid, EAF, label tracks, CSV, VTT or SRT.",
         ),
     ],
     hypothesis: Annotated[
         Path,
-        typer.Option("--hyp", metavar="PATH", help="Hypotheses: a file or folder of RTTM or JSON."),
+        typer.Option(
+            "--hyp", metavar="PATH", help="Hypotheses: a file or folder of any of these formats."
+        ),
     ],
     format: Annotated[
         ReportFormat, typer.Option("--format", help="What the report is printed as.")

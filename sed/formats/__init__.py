@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from contextlib import ExitStack
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TextIO
 
 from pyannote.core import Annotation
 
 from sed.files import whole_file
+from sed.formats.audacity import AUDACITY
 from sed.formats.base import AnnotatedRecording, Format
+from sed.formats.elan import ELAN
+from sed.formats.folders import named_after, one_file_each
 from sed.formats.rttm import RTTM
 from sed.formats.structured import JSON
+from sed.formats.subtitles import SRT, VTT
+from sed.formats.table import CSV
 from sed.formats.text import read_text
+from sed.formats.textgrid import TEXTGRID
 from sed.formats.uem import read_uem, write_uem
 from sed.formats.zed import ZED
 
-FORMATS: dict[str, Format] = {format.name: format for format in (RTTM, JSON, ZED)}
+FORMATS: dict[str, Format] = {
+    format.name: format for format in (RTTM, JSON, ZED, TEXTGRID, ELAN, AUDACITY, CSV, VTT, SRT)
+}
 """Every format by its name; where two share a file ending, the first that recognises the text."""
+
+_OF_MANY_KINDS = (".txt", ".csv")
+"""Endings that say little: in a folder, most files of such a name are something else."""
 
 __all__ = [
     "FORMATS",
     "AnnotatedRecording",
     "AnnotationWriter",
     "Format",
+    "find_annotations",
     "format_named",
+    "named_after",
+    "one_file_each",
     "read",
     "read_uem",
     "write",
@@ -45,16 +60,19 @@ def format_named(name: str | None, path: str | Path) -> Format:
         if name not in FORMATS:
             raise ValueError(f"unknown format {name!r}; known are {', '.join(FORMATS)}")
         return FORMATS[name]
-    suffix = Path(path).suffix.lower()
     for known in FORMATS.values():
-        if suffix in known.suffixes:
+        if known.is_ending_of(path):
             return known
     endings = ", ".join(dict.fromkeys(s for known in FORMATS.values() for s in known.suffixes))
     raise ValueError(f"{path} has no ending of a known format ({endings}); name the format")
 
 
 def read(
-    path: str | Path, *, format: str | None = None, labels: Mapping[str, str] | None = None
+    path: str | Path,
+    *,
+    format: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    below: str | Path | None = None,
 ) -> list[AnnotatedRecording]:
     """Recordings of an annotation file.
 
@@ -65,6 +83,10 @@ def read(
         Name of the format; by default its ending and content tell.
     labels : mapping of str to str, optional
         Spellings of emotions beyond the built-in ones.
+    below : str or Path, optional
+        Folder that the file is read as a part of. A recording that is named by its file is then
+        named by its path in the folder, and an RTTM without a line stands for the recording that
+        it is named after: that is what one without emotions looks like.
 
     Raises
     ------
@@ -85,9 +107,61 @@ def read(
     text = read_text(path)
     chosen = format_named(format, path)
     if format is None and not chosen.recognises(text):
-        candidates = [f for f in FORMATS.values() if Path(path).suffix.lower() in f.suffixes]
+        candidates = (f for f in FORMATS.values() if f.is_ending_of(path))
         chosen = next((f for f in candidates if f.recognises(text)), chosen)
-    return chosen.parse(text, str(path), labels)
+    recordings = chosen.parse(text, str(path), labels)
+    if below is not None:
+        if chosen is RTTM and not recordings:
+            recordings = [AnnotatedRecording(Annotation())]
+        if chosen.single or recordings and recordings[0].annotation.uri is None:
+            for recording in recordings:
+                recording.annotation.uri, _ = named_after(PurePath(path).relative_to(below))
+    return recordings
+
+
+def find_annotations(folder: str | Path, *, format: str | None = None) -> list[Path]:
+    """Annotation files of a folder and its folders, in order, hidden ones left out.
+
+    A ``.txt`` or ``.csv`` file counts if it begins as a label track or a table of emotions.
+
+    Parameters
+    ----------
+    folder : str or Path
+    format : str, optional
+        Name of the only format to look for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("a.TextGrid", "b.srt", "c.wav", "notes.txt"):
+    ...     _ = (folder / name).write_text("to do")
+    >>> [path.name for path in find_annotations(folder)]
+    ['a.TextGrid', 'b.srt']
+    """
+    formats = FORMATS.values() if format is None else [format_named(format, "")]
+    return sorted(
+        path
+        for path in Path(folder).rglob("*")
+        if not path.name.startswith(".")
+        and path.is_file()
+        and any(known.is_ending_of(path) and _begins_as(known, path) for known in formats)
+    )
+
+
+def _begins_as(format: Format, path: Path) -> bool:
+    """Whether a file may be of the format whose ending it has."""
+    if path.suffix.lower() not in _OF_MANY_KINDS:
+        return True
+    try:
+        return format.recognises(read_text(path))
+    except ValueError:
+        return False
 
 
 class AnnotationWriter:
@@ -102,9 +176,11 @@ class AnnotationWriter:
 
     def __init__(self, path: str | Path, *, format: str | None = None) -> None:
         self.format = format_named(format, path)
+        self._path = path
         self._file = whole_file(path)
         self._stream: TextIO | None = None
-        self._separator = ""
+        self._num_recordings = 0
+        self._collected: list[AnnotatedRecording] = []
 
     def __enter__(self) -> AnnotationWriter:
         """Open the temporary file."""
@@ -113,13 +189,28 @@ class AnnotationWriter:
         return self
 
     def add(self, recording: AnnotatedRecording | Annotation) -> None:
-        """Write one recording."""
+        """Write one recording.
+
+        Raises
+        ------
+        ValueError
+            If the format holds one recording and has it, or cannot hold this one.
+        """
         if self._stream is None:
             raise ValueError("an AnnotationWriter is used in a `with` block")
         if isinstance(recording, Annotation):
             recording = AnnotatedRecording(recording)
-        self._stream.write(self._separator + self.format.encode(recording))
-        self._separator = self.format.separator
+        if self.format.single and self._num_recordings:
+            raise ValueError(
+                f"{self._path}: {self.format.name} holds one recording (or channel) per file; "
+                "write a folder, as sed diarize --out FOLDER and sed label FROM FOLDER/ do"
+            )
+        self._num_recordings += 1
+        if self.format.document is not None:
+            self._collected.append(recording)
+            return
+        separator = self.format.separator if self._num_recordings > 1 else ""
+        self._stream.write(separator + self.format.encode(recording))
 
     def __exit__(
         self,
@@ -128,9 +219,16 @@ class AnnotationWriter:
         traceback: TracebackType | None,
     ) -> None:
         """Put the file in its place, or drop it after an error."""
-        if kind is None and self._stream is not None:
+        if kind is not None or self._stream is None:
+            self._file.__exit__(kind, error, traceback)
+            return
+        with ExitStack() as stack:
+            stack.push(self._file)  # which drops the file if its end cannot be written
+            if self.format.single and not self._num_recordings:
+                raise ValueError(f"{self._path}: {self.format.name} holds one recording, not none")
+            if self.format.document is not None:
+                self._stream.write(self.format.document(self._collected))
             self._stream.write(self.format.footer)
-        self._file.__exit__(kind, error, traceback)
 
 
 def write(
@@ -152,7 +250,7 @@ def write(
     Raises
     ------
     ValueError
-        If no format is known by that name or ending.
+        If no format is known by that name or ending, or it cannot hold the recordings.
     OSError
         If the file cannot be written.
     """

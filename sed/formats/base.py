@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +48,9 @@ class Format:
     """One annotation format: how to recognise, read and write it.
 
     A file is ``header + separator.join(encode(recording) …) + footer``, so an archive of any
-    length is written as a stream.
+    length is written as a stream. A `single` format holds one recording, which is named by its
+    file. A format whose first line depends on all recordings has a `document`, which makes a file
+    of all at once.
     """
 
     name: str
@@ -60,6 +62,13 @@ class Format:
     header: str = ""
     separator: str = ""
     footer: str = ""
+    single: bool = False
+    document: Callable[[Sequence[AnnotatedRecording]], str] | None = None
+    holds_confidence: bool = True
+
+    def is_ending_of(self, path: str | Path) -> bool:
+        """Whether a file is named like one of this format, in any case."""
+        return Path(path).suffix.lower() in {suffix.lower() for suffix in self.suffixes}
 
 
 def place(where: str, annotation: Annotation, segment: Segment, emotion: Emotion) -> None:
@@ -143,3 +152,40 @@ def channel_number(where: str, value: object) -> int:
     if isinstance(value, bool) or not (digits.isdecimal() and len(digits) < 10):
         raise ValueError(f"{where}: channel {digits[:40]!r} is not a whole number")
     return int(digits)
+
+
+def on_grid(annotation: Annotation, per_second: int) -> Iterator[tuple[int, int, str]]:
+    """Onset, offset and label of each segment, in whole parts of a second.
+
+    Segments that touch still touch. What is shorter than one part is left out, and so is what
+    becomes equal to a segment of the same emotion.
+
+    Examples
+    --------
+    >>> annotation = Annotation()
+    >>> annotation[Segment(0.5, 1.2504)] = "happy"
+    >>> list(on_grid(annotation, 1000))
+    [(500, 1250, 'happy')]
+    """
+    written = set()
+    for segment, _, label in annotation.itertracks(yield_label=True):
+        onset, offset = round(segment.start * per_second), round(segment.end * per_second)
+        if onset < offset and (onset, offset, label) not in written:
+            written.add((onset, offset, label))
+            yield onset, offset, label
+
+
+def one_line(label: str) -> str:
+    """Label without the white space that a text format gives a meaning."""
+    return " ".join(label.split())
+
+
+def spelled(confidence: float) -> str:
+    """Confidence in four digits at most.
+
+    Examples
+    --------
+    >>> spelled(0.81), spelled(1.0), spelled(0.12345)
+    ('0.81', '1', '0.1235')
+    """
+    return f"{round(confidence, 4):g}"

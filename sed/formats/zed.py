@@ -119,4 +119,5 @@ ZED = Format(
     header="{\n",
     separator=",\n",
     footer="\n}\n",
+    holds_confidence=False,
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyannote.core import Annotation, Timeline
 
-from sed.formats import AnnotatedRecording, read, read_uem
+from sed.formats import FORMATS, AnnotatedRecording, find_annotations, read, read_uem
 from sed.labels import spelling_in_rttm
 from sed.scoring.tracks import Pair
 
@@ -19,7 +19,9 @@ Annotations = str | Path | Iterable[AnnotatedRecording | Annotation]
 Key = tuple[str, int]
 """Uri in RTTM's spelling, and channel."""
 
-_IN_FOLDERS = (".rttm", ".json")
+_FIRST = (".rttm", ".json")
+"""Endings that go before the others in a folder: beside them may lie words or phones."""
+
 _ZED = "ZED.json"
 
 
@@ -72,8 +74,9 @@ def read_side(source: Annotations, *, labels: Mapping[str, str] | None = None) -
     """Recordings of a file, of a folder, or from memory.
 
     A folder with a ``ZED.json`` is that file; of any other every RTTM and JSON file in it and in
-    its folders is read. An RTTM file without a line, which is what a recording without emotions
-    looks like, stands in a folder for the recording that it is named after.
+    its folders is read, or every annotation file where there is neither. A file that cannot name
+    its recording names it by its path in the folder, and so does an RTTM file without a line,
+    which is what a recording without emotions looks like.
 
     Parameters
     ----------
@@ -140,20 +143,16 @@ def _read_path(
             (recording, str(path / _ZED))
             for recording in read(path / _ZED, format="zed", labels=labels)
         ]
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in _IN_FOLDERS and not file.name.startswith(".") and file.is_file()
-    )
+    files = find_annotations(path)
+    files = [file for file in files if file.suffix.lower() in _FIRST] or files
     if not files:
-        raise ValueError(f"{path}: no .rttm or .json file in this folder")
-    found = []
-    for file in files:
-        recordings = read(file, labels=labels)
-        if not recordings and file.suffix.lower() == ".rttm":
-            recordings = [AnnotatedRecording(Annotation(uri=file.stem))]
-        found += [(recording, str(file)) for recording in recordings]
-    return found
+        endings = ", ".join(dict.fromkeys(s for known in FORMATS.values() for s in known.suffixes))
+        raise ValueError(f"{path}: no annotation file ({endings}) in this folder")
+    return [
+        (recording, str(file))
+        for file in files
+        for recording in read(file, labels=labels, below=path)
+    ]
 
 
 def match(

@@ -17,7 +17,7 @@ from pyannote.core import Annotation, Segment
 from typer.testing import CliRunner
 
 from sed.cli.score import EPILOG, score
-from sed.formats import AnnotatedRecording, write
+from sed.formats import FORMATS, AnnotatedRecording, one_file_each, write
 from sed.scoring import ReportOptions
 from sed.scoring import score as score_system
 
@@ -219,7 +219,7 @@ def test_malformed_files_are_one_line_that_names_file_and_place(
     ("arguments", "message"),
     [
         (("--hyp", "nowhere"), "nowhere: no such file or directory"),
-        (("--hyp", "empty"), "empty: no .rttm or .json file in this folder"),
+        (("--hyp", "empty"), "empty: no annotation file (.rttm, .json, .TextGrid, .eaf"),
         (("--hyp", "good", "--collar", "-1"), "a collar of -1.0 s is not possible"),
         (("--hyp", "good", "--collar", "nan"), "a collar of nan s is not possible"),
         (("--hyp", "good", "--confidence", "95"), "a confidence of 95.0 is not between 0 and 1"),
@@ -241,6 +241,39 @@ def test_wrong_options_are_one_line_and_status_2(corpus, monkeypatch, arguments,
     status, output, errors = run("--ref", "zed", *arguments)
     assert (status, output) == (2, "")
     assert message in errors and errors.count("\n") == 1
+
+
+SAID = [
+    recording("a", 1, 3, "happy"),
+    recording("deep/b", 0, 4, "sad"),
+    recording("c", 2, 5, "angry"),
+]
+HEARD = [SAID[0], recording("deep/b", 0, 4, "sad"), recording("c", 2.5, 5, "angry")]
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "zed"])
+def test_files_and_folders_of_every_format_are_scored(tmp_path, name):
+    """On either side, other texts and tables in the same folder notwithstanding."""
+    for side, recordings in (("ref", SAID), ("hyp", HEARD)):
+        for path, held in one_file_each(recordings, FORMATS[name]):
+            write(tmp_path / side / path, held, format=name)
+        (tmp_path / side / "notes.txt").write_text("to do")
+        (tmp_path / side / "scores.csv").write_text("recording,eder\n")
+    ref, hyp = tmp_path / "ref", tmp_path / "hyp"
+    status, output, errors = run("--ref", ref, "--hyp", hyp, "--format", "json", "--per-file")
+    assert (status, errors) == (0, "")
+    found = {item["recording"]: item["missed_emotion"] for item in json.loads(output)["recordings"]}
+    assert [found[uri] for uri in ("a", "c", "deep/b")] == [0.0, 0.5, 0.0]
+    suffix = FORMATS[name].suffixes[0]
+    arguments = ("--ref", ref / f"a{suffix}", "--hyp", hyp / f"a{suffix}", "--format", "json")
+    status, output, _ = run(*arguments)
+    assert (status, json.loads(output)["systems"][0]["pooled_eder"]) == (0, 0.0)
+
+
+def test_words_beside_the_annotations_do_not_matter(corpus):
+    """Corpora ship transcripts in the formats of annotation tools."""
+    (corpus / "good" / "a.srt").write_text("1\n00:00:00,500 --> 00:00:01,750\nhello there\n")
+    assert run("--ref", corpus / "zed", "--hyp", corpus / "good")[0] == 0
 
 
 def test_duplicate_recordings_name_both_files(corpus):

@@ -16,7 +16,9 @@ from sed.formats import (
     FORMATS,
     AnnotatedRecording,
     AnnotationWriter,
+    find_annotations,
     format_named,
+    one_file_each,
     read,
     read_uem,
     write,
@@ -27,7 +29,22 @@ GOOD = {
     "json": '{"recordings": [{"uri": "call", "segments": '
     '[{"onset": 0.5, "offset": 1.75, "emotion": "happy"}]}]}',
     "zed": '{"call": {"duration": 2, "emotion": [{"emo": "h", "start": 0.5, "end": 1.75}]}}',
+    "textgrid": '"ooTextFile"\n"TextGrid"\n0\n2\n<exists>\n1\n"IntervalTier"\n"emotion"\n0\n2\n'
+    '1\n0.5\n1.75\n"happy"\n',
+    "elan": "<ANNOTATION_DOCUMENT><TIME_ORDER>"
+    '<TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="500"/>'
+    '<TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="1750"/></TIME_ORDER>'
+    '<TIER TIER_ID="emotion"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" '
+    'TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2"><ANNOTATION_VALUE>happy</ANNOTATION_VALUE>'
+    "</ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>\n",
+    "audacity": "0.500000\t1.750000\thappy\n",
+    "csv": "file,start,end,emotion\ncall.wav,0.5,0 days 00:00:01.750000,happy\n",
+    "vtt": "WEBVTT\n\n00:00:00.500 --> 00:00:01.750\nhappy\n",
+    "srt": "1\n00:00:00,500 --> 00:00:01,750\nhappy\n",
 }
+SINGLE = ["textgrid", "elan", "audacity", "vtt", "srt"]
+STREAMED = ["rttm", "json", "zed"]
+"""Formats whose files are written piece by piece, however long they grow."""
 
 
 def happy(uri: str) -> AnnotatedRecording:
@@ -39,7 +56,7 @@ def happy(uri: str) -> AnnotatedRecording:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_format_is_found_by_its_name_whatever_the_ending(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "file.txt"
+    path = tmp_path / "call.xyz"
     path.write_text(GOOD[name])
     [recording] = read(path, format=name)
     assert recording.uri == "call" and rows(recording) == [(500_000, 1_750_000, "happy", None)]
@@ -93,8 +110,22 @@ def test_the_first_line_of_a_uem_may_follow_a_byte_order_mark(tmp_path: Path) ->
 @pytest.mark.parametrize("name", GOOD)
 def test_a_file_in_another_encoding_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / "latin.txt"
-    path.write_bytes(GOOD[name].replace("call", "früh").encode("latin-1"))
+    path.write_bytes((GOOD[name] + "früh").encode("latin-1"))
     with pytest.raises(ValueError, match=r"latin\.txt is not UTF-8 text"):
+        read(path, format=name)
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_with_its_mark_is_read(tmp_path: Path, name: str, encoding: str) -> None:
+    """As Praat writes where a text is not plain ASCII; half a character is no text."""
+    path = tmp_path / "wide.xyz"
+    content = ("\ufeff" + GOOD[name].replace("\n", "\r\n")).encode(encoding)
+    path.write_bytes(content)
+    [recording] = read(path, format=name)
+    assert rows(recording) == [(500_000, 1_750_000, "happy", None)]
+    path.write_bytes(content + b"\0")
+    with pytest.raises(ValueError, match=r"wide\.xyz begins as UTF-16 text but is none"):
         read(path, format=name)
 
 
@@ -112,6 +143,7 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
 
 
 def test_further_spellings_reach_every_format(tmp_path: Path) -> None:
+    assert set(GOOD) == set(FORMATS)
     for name, text in GOOD.items():
         path = tmp_path / f"{name}.txt"
         path.write_text(text.replace("happy", "joie").replace('"h"', '"joie"'))
@@ -119,7 +151,7 @@ def test_further_spellings_reach_every_format(tmp_path: Path) -> None:
         assert rows(recording)[0][2] == "happy"
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", STREAMED)
 def test_recordings_are_written_as_they_come(tmp_path: Path, name: str) -> None:
     """A generator is a stream: one recording has left before the next is asked for."""
     writer = AnnotationWriter(tmp_path / "a.txt", format=name)
@@ -181,3 +213,52 @@ def test_no_text_causes_anything_but_recordings_or_a_named_error(
         FORMATS[name].parse(text, "file.txt", None)
     except ValueError as error:
         assert "file.txt" in str(error)
+
+
+@pytest.mark.parametrize("name", SINGLE)
+@pytest.mark.parametrize("num_recordings", [0, 2])
+def test_a_file_of_one_recording_holds_neither_two_nor_none(
+    tmp_path: Path, name: str, num_recordings: int
+) -> None:
+    path = tmp_path / f"a{FORMATS[name].suffixes[0]}"
+    with pytest.raises(ValueError, match="one recording") as caught:
+        write(path, [happy(f"call-{index}") for index in range(num_recordings)])
+    assert str(path) in str(caught.value)
+    assert num_recordings == 0 or "--out FOLDER" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_names_and_channels_come_back_from_a_folder(tmp_path: Path, name: str) -> None:
+    """In the file, or in its name where the format has no place for them."""
+    calls = [happy("deep/er/call"), happy("call"), happy("a.b")]
+    if name != "zed":  # which refuses channels
+        calls.append(AnnotatedRecording(happy("call").annotation, duration=3.0, channel=2))
+    for path, held in one_file_each(calls, FORMATS[name]):
+        write(tmp_path / path, held, format=name)
+    found = [r for path in find_annotations(tmp_path) for r in read(path, below=tmp_path)]
+    assert {(r.uri, r.channel) for r in found} == {(r.uri, r.channel) for r in calls}
+    assert len(found) == len(calls)
+
+
+@pytest.mark.parametrize("uri", ["../call", "/call", "a/../../call", "a\0"])
+def test_no_recording_names_a_file_outside_of_the_folder(uri: str) -> None:
+    with pytest.raises(ValueError, match="cannot name a file"):
+        list(one_file_each([happy(uri)], FORMATS["vtt"]))
+
+
+def test_texts_and_tables_of_another_kind_are_left_out_of_a_folder(tmp_path: Path) -> None:
+    for name, content in {
+        "notes.txt": b"to do\n",
+        "latin.txt": b"caf\xe9",
+        "scores.csv": b"recording,eder\ncall,0.1\n",
+        "labels.txt": GOOD["audacity"].encode(),
+        "empty.txt": b"",
+        "emotion.csv": GOOD["csv"].encode(),
+        ".hidden.srt": GOOD["srt"].encode(),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    found = [path.name for path in find_annotations(tmp_path)]
+    assert found == ["emotion.csv", "empty.txt", "labels.txt"]
+    found = [path.name for path in find_annotations(tmp_path, format="csv")]
+    assert found == ["emotion.csv"]
