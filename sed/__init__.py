@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sed.labels import Emotion
     from sed.model import EmotionModel
     from sed.pipeline import Pipeline
+    from sed.report import plot
     from sed.scoring import EmotionErrors, eder, score
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ _HOMES = {
     "Pipeline": "sed.pipeline",
     "Recording": "sed.audio",
     "eder": "sed.scoring",
+    "plot": "sed.report",
     "read": "sed.formats",
     "read_uem": "sed.formats",
     "score": "sed.scoring",
@@ -46,6 +48,7 @@ __all__ = [
     "Pipeline",
     "Recording",
     "eder",
+    "plot",
     "read",
     "read_uem",
     "score",

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyannote.core import Timeline
-
 from sed.audio import Recording
 from sed.cli.errors import EXPECTED, FAILED, describe, report
 from sed.cli.inputs import STANDARD_INPUT, Input, find_inputs, spool_folder
-from sed.cli.outputs import Outputs
+from sed.cli.outputs import Diarized, Outputs
 from sed.cli.progress import SPEECH_SHARE, DiarizationProgress
 from sed.decoding import Binarize
 from sed.formats import AnnotatedRecording
@@ -131,13 +129,14 @@ def diarize_all(pipeline: Pipeline, selection: Selection, outputs: Outputs, *, d
         for item in find_inputs(selection.inputs, spool=spool, on_error=failed):
             progress.begin(item.uri)
             try:
-                channels, speech = _diarize_one(pipeline, item, selection.channel, progress)
+                sides = _diarize_one(pipeline, item, selection.channel, progress)
             except EXPECTED as error:
                 failed(item.name, describe(error).replace(str(item.path), item.name))
             else:
                 with progress.paused():
-                    outputs.add(channels, speech)
-                    if not (any(speech) or outputs.timeline or outputs.quiet):
+                    outputs.add(sides)
+                    heard = any(side.speech for side in sides)
+                    if not (heard or outputs.timeline or outputs.quiet):
                         report(f"{item.name}: no speech found")
                 num_done += 1
             progress.end()
@@ -154,31 +153,26 @@ def _count(inputs: Sequence[str]) -> int | None:
 
 def _diarize_one(
     pipeline: Pipeline, item: Input, channel: str, progress: DiarizationProgress
-) -> tuple[list[AnnotatedRecording], list[Timeline]]:
-    """Channels of one recording with their emotions, and the speech of each."""
+) -> list[Diarized]:
+    """Channels of one recording with their emotions, and what these were found from."""
     number = int(channel) if channel.isdecimal() else None
     recording = Recording.open(item.path, uri=item.uri, channel=number)
-    sides = recording.split() if channel == "split" else (recording,)
-    channels, speech = [], []
-    for side in sides:
-        heard: list[Timeline] = []
+    diarized = []
+    for side in recording.split() if channel == "split" else (recording,):
+        stages: dict[str, Any] = {}  # what each one gives last
 
         def hook(step: str, artifact: object, **progress_of: Any) -> None:
-            if step == "speech" and isinstance(artifact, Timeline):
-                heard.append(artifact)  # noqa: B023
+            stages[step] = artifact  # noqa: B023
             progress.hook(step, artifact, **progress_of)
 
-        annotation = pipeline(side, hook=hook)
-        channels.append(
-            AnnotatedRecording(
-                annotation,
-                duration=side.duration,
-                channel=side.channel or 1,
-                path=None if item.is_copy else item.path,
-            )
+        annotated = AnnotatedRecording(
+            pipeline(side, hook=hook),
+            duration=side.duration,
+            channel=side.channel or 1,
+            path=None if item.is_copy else item.path,
         )
-        speech.append(heard[0])
-    return channels, speech
+        diarized.append(Diarized(annotated, side, stages["speech"], stages["emotions"]))
+    return diarized
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sed.cli.errors import one_line_errors
+from sed.cli.label import FORMAT_NAMES
 from sed.cli.settings import load_settings
 
 WRITE, SEGMENTS = "Results", "Segments (by default as suits the model)"
@@ -19,6 +20,8 @@ Exit status: 0 all well, 1 some recordings failed (the others are written), 2 wr
 Examples:
 
   sed diarize call.wav
+
+  sed diarize call.wav --channel split --plot call.png --html call.html
 
   sed diarize calls/ --channel split --out emotions/ --format json
 
@@ -57,7 +60,23 @@ def diarize(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Format of the files in --out: rttm (default) or json.",
+            help=f"Format of the files in --out: {FORMAT_NAMES}; by default rttm.",
+            rich_help_panel=WRITE,
+        ),
+    ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the recording: .png, .svg or .pdf; FOLDER/ for a picture of each.",
+            rich_help_panel=WRITE,
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a page with player, timeline and table; it needs no network.",
             rich_help_panel=WRITE,
         ),
     ] = None,
@@ -150,7 +169,7 @@ def diarize(
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
 ) -> None:
-    """Find which emotion appears when, and write it as RTTM or JSON.
+    """Find which emotion appears when, and write it as RTTM, JSON or another format.
 
     Prints a timeline where no file is asked for.
     """
@@ -158,6 +177,7 @@ def diarize(
         _check(channel=channel, min_duration=min_duration, format=format, out=out)
         from sed.cli.batch import Selection, diarize_all, load_pipeline
         from sed.cli.outputs import Outputs
+        from sed.cli.pictures import Pictures
 
         tables = context.obj or {}
         changes = {
@@ -167,7 +187,16 @@ def diarize(
             "with_neutral": with_neutral or None,
         }
         decoding = {key: value for key, value in changes.items() if value is not None}
-        outputs = Outputs(rttm, json, out, format or "rttm", timeline=timeline, quiet=quiet)
+        outputs = Outputs(
+            rttm,
+            json,
+            out,
+            format or "rttm",
+            timeline=timeline,
+            quiet=quiet,
+            pictures=None if plot is None else Pictures(plot, inputs),
+            html=html,
+        )
         with outputs:
             pipeline = load_pipeline(
                 model,
@@ -195,7 +224,10 @@ def _check(
         raise ValueError(f"--channel takes mix, split or a number from 1 on, not {channel!r}")
     if min_duration is not None and not 0.0 <= min_duration < 3600.0:
         raise ValueError(f"--min-duration takes 0 to 3600 seconds, not {min_duration}")
-    if format is not None and out is None:
-        raise ValueError(
-            f"--format is that of the files in --out; add --out FOLDER or write --{format} FILE"
-        )
+    if format is not None:
+        from sed.formats import format_named
+
+        format_named(format, "")
+        if out is None:
+            instead = f" or write --{format} FILE" if format in ("rttm", "json") else ""
+            raise ValueError(f"--format is that of the files in --out; add --out FOLDER{instead}")

@@ -5,24 +5,38 @@ from __future__ import annotations
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from pyannote.core import Timeline
+from pyannote.core import SlidingWindowFeature, Timeline
 from rich.console import Console
 
-from sed.audio import is_audio
+from sed.audio import Recording, is_audio
 from sed.cli.errors import naming
+from sed.cli.pictures import Pictures
 from sed.formats import (
     FORMATS,
     AnnotatedRecording,
     AnnotationWriter,
     Format,
     format_named,
+    one_file_each,
     write,
 )
+from sed.report import PageWriter, Panel, Picture
 
 STANDARD_OUTPUT = Path("-")
+
+
+@dataclass(frozen=True, eq=False)
+class Diarized:
+    """One channel of a recording: its emotions, and what they were found from."""
+
+    annotated: AnnotatedRecording
+    recording: Recording
+    speech: Timeline
+    posteriors: SlidingWindowFeature
 
 
 class _Printer:
@@ -64,11 +78,15 @@ class Outputs:
     rttm, json : Path, optional
         One file for all recordings; ``-`` prints.
     folder : Path, optional
-        One file per recording.
+        One file per recording, or per channel in a format that holds no more.
     format : str
         Format of the files in `folder`.
     timeline, quiet : bool
         Whether timelines are printed although there are files, or never.
+    pictures : Pictures, optional
+        Where every recording is drawn.
+    html : Path, optional
+        Page of all recordings.
 
     Raises
     ------
@@ -87,22 +105,32 @@ class Outputs:
         *,
         timeline: bool,
         quiet: bool,
+        pictures: Pictures | None = None,
+        html: Path | None = None,
     ) -> None:
-        files = [path for path in (rttm, json) if path is not None]
+        files = [path for path in (rttm, json, html) if path is not None]
         if len(set(files)) < len(files):
             raise ValueError(f"--rttm and --json cannot both write {files[0]}; name two files")
         for path in files:
             if is_audio(path):  # most likely the recording itself, which would be lost
-                raise ValueError(f"{path} is named like a recording; name an .rttm or .json file")
+                raise ValueError(
+                    f"{path} is named like a recording; name an .rttm, .json or .html file"
+                )
+        if html == STANDARD_OUTPUT:
+            raise ValueError("--html writes a file; name one, such as call.html")
         if folder is not None and folder.exists() and not folder.is_dir():
             raise ValueError(f"{folder} is no folder; name one for --out")
+        if pictures is not None and pictures.path in files:
+            raise ValueError(f"--plot cannot write {pictures.path} too; name another file")
         self.quiet = quiet
+        self._pictures = pictures
+        self._page = None if html is None else PageWriter(html)
         self._files = [(path, name) for path, name in ((rttm, "rttm"), (json, "json")) if path]
         self._folder, self._format = folder, format_named(format, "")
         prints = STANDARD_OUTPUT in files
         if prints and sys.stdout is None:
             raise ValueError("- is standard output, but that is closed; name a file")
-        self.timeline = not quiet and (timeline or not (files or folder))
+        self.timeline = not quiet and (timeline or not (files or folder or pictures))
         self._console = Console(stderr=prints)
         self._writers: list[tuple[Path, AnnotationWriter | _Printer]] = []
         self._stack = ExitStack()
@@ -121,6 +149,11 @@ class Outputs:
             if self._folder is not None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 tempfile.TemporaryFile(dir=self._folder).close()
+            if self._pictures is not None:
+                stack.enter_context(self._pictures)
+            if self._page is not None:
+                with naming(self._page.path):
+                    stack.enter_context(self._page)
             self._stack = stack.pop_all()
         return self
 
@@ -135,30 +168,47 @@ class Outputs:
             kind, error = LookupError, LookupError("no recording was diarized")
         self._stack.__exit__(kind, error, traceback)
 
-    def add(self, channels: list[AnnotatedRecording], speech: list[Timeline]) -> None:
-        """Take one recording, all its channels together.
-
-        Parameters
-        ----------
-        channels : list of AnnotatedRecording
-        speech : list of Timeline
-            Of each channel, for the picture.
-        """
+    def add(self, sides: list[Diarized]) -> None:
+        """Take one recording, all its channels together."""
         self._num_recordings += 1
+        channels = [side.annotated for side in sides]
         for channel in channels:
             for path, writer in self._writers:
                 with naming(path):
                     writer.add(channel)
         if self._folder is not None:
-            path = self._folder / (channels[0].uri + self._format.suffixes[0])
-            with naming(path):
-                write(path, channels, format=self._format.name)
+            for name, held in one_file_each(channels, self._format):
+                with naming(self._folder / name):
+                    write(self._folder / name, held, format=self._format.name)
         if self.timeline:
             from sed.cli.timeline import print_timeline
 
-            for channel, stretches in zip(channels, speech, strict=True):
+            for channel, side in zip(channels, sides, strict=True):
                 title = channel.uri + (f"  channel {channel.channel}" if len(channels) > 1 else "")
                 assert channel.duration is not None
                 print_timeline(
-                    self._console, channel.annotation, stretches, channel.duration, title=title
+                    self._console, channel.annotation, side.speech, channel.duration, title=title
                 )
+        if self._pictures is None and self._page is None:
+            return
+        panels = _panels(sides)
+        if self._pictures is not None:
+            self._pictures.add(Picture(panels, title=channels[0].uri))
+        if self._page is not None:
+            for panel, channel in zip(panels, channels, strict=True):
+                with naming(self._page.path):
+                    self._page.add(panel, audio=channel.path)
+
+
+def _panels(sides: list[Diarized]) -> list[Panel]:
+    """What is known of each channel."""
+    return [
+        Panel(
+            annotation=side.annotated.annotation,
+            recording=side.recording,
+            posteriors=side.posteriors,
+            speech=side.speech,
+            title=f"channel {side.annotated.channel}" if len(sides) > 1 else "",
+        )
+        for side in sides
+    ]

@@ -13,7 +13,11 @@ from sed.scoring.errors import EmotionErrors
 from sed.scoring.tracks import MAX_SECONDS, EmotionCodes, Pair, Tracks, chunks, extents, extract
 
 _CHUNK = 512  # recordings cut at once: enough to drown numpy's overhead, few enough for the cache
-_CORRECT, _FALSE_ALARM, _MISSED, _CONFUSION, _OVERLAP = range(5)
+
+PARTS = ("correct", "false_alarm", "missed_emotion", "confusion", "overlap")
+"""Parts that all scored time falls into, as `EmotionErrors` names them."""
+
+_CORRECT, _FALSE_ALARM, _MISSED, _CONFUSION, _OVERLAP = range(len(PARTS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +74,21 @@ class Atoms:
             for correct, false_alarm, missed, confusion, overlap in self._counts().tolist()
         ]
 
-    def _counts(self) -> np.ndarray:
-        """(num_recordings, 5) ticks of each kind."""
+    def parts(self) -> np.ndarray:
+        """(num_atoms,) index in `PARTS` of each atom, scored or not."""
         reference, hypothesis = self.reference, self.hypothesis
         strange = hypothesis & ~reference  # emotions that the reference does not hold
-        kind = np.where(reference & hypothesis, _OVERLAP, _CONFUSION)
-        kind[reference == 0] = _FALSE_ALARM
-        kind[strange == 0] = _MISSED
-        kind[reference == hypothesis] = _CORRECT
-        counts = np.zeros(self.num_recordings * 5, dtype=np.int64)
-        np.add.at(counts, self.recording * 5 + kind, self.ticks * self.scored)
-        return counts.reshape(-1, 5)
+        part = np.where(reference & hypothesis, _OVERLAP, _CONFUSION)
+        part[reference == 0] = _FALSE_ALARM
+        part[strange == 0] = _MISSED
+        part[reference == hypothesis] = _CORRECT
+        return part
+
+    def _counts(self) -> np.ndarray:
+        """(num_recordings, 5) ticks of each part."""
+        counts = np.zeros(self.num_recordings * len(PARTS), dtype=np.int64)
+        np.add.at(counts, self.recording * len(PARTS) + self.parts(), self.ticks * self.scored)
+        return counts.reshape(-1, len(PARTS))
 
     def table(self) -> dict[tuple[int, int], int]:
         """Scored ticks of each pair of a reference set and a hypothesis set."""

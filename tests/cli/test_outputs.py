@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 import soundfile
 from command_line import Command, write_wav
 
-from sed.formats import read
+from sed.cli.label import FORMAT_NAMES
+from sed.formats import FORMATS, find_annotations, read
 
 
 @pytest.fixture
@@ -51,6 +54,53 @@ def test_one_file_each_keeps_the_folders_and_confuses_no_names(
     written = sorted(path.relative_to(target).as_posix() for path in target.rglob("*.*"))
     assert written == [f"{uri}.{name}" for uri in ("a", "a.wav", "deep/b", "deep/er/a")]
     assert [recording.uri for recording in read(target / f"deep/er/a.{name}")] == ["deep/er/a"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_written_and_read_back(
+    diarize: Command, folder: Path, tmp_path: Path, name: str
+) -> None:
+    target, told = tmp_path / "out", tmp_path / "told.json"
+    outcome = diarize(folder, "--out", target, "--format", name, "--json", told)
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    found = [r for path in find_annotations(target) for r in read(path, below=target)]
+    assert len(found) == len(list(target.rglob("*.*"))) == 4
+    expected = {recording.uri: recording.annotation.labels() for recording in read(told)}
+    assert {recording.uri: recording.annotation.labels() for recording in found} == expected
+
+
+def test_the_help_names_every_format(diarize: Command) -> None:
+    assert FORMAT_NAMES.replace(" or ", ", ").split(", ") == list(FORMATS)
+    assert "textgrid, elan" in " ".join(diarize("--help").out.replace("│", " ").split())
+
+
+def test_an_unknown_format_is_refused_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from sed.cli.diarize import _check\n"
+        "try:\n"
+        "    _check(channel='mix', min_duration=None, format='yaml', out=None)\n"
+        "except ValueError as error:\n"
+        "    print(error)\n"
+        "assert not {'torch', 'av', 'soundfile', 'rich.progress'} & set(sys.modules)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("unknown format 'yaml'; known are rttm, json, zed, textgrid")
+
+
+def test_channels_have_files_of_their_own_where_a_file_holds_one(
+    diarize: Command, tmp_path: Path, voice: np.ndarray
+) -> None:
+    path = write_wav(tmp_path / "two.wav", np.stack([voice, voice[::-1]], axis=1))
+    target = tmp_path / "out"
+    for channel in ("split", "2"):
+        outcome = diarize(path, "--channel", channel, "--out", target, "--format", "textgrid")
+        assert (outcome.code, outcome.err) == (0, "")
+    names = [path.name for path in find_annotations(target)]
+    assert names == ["two.channel1.TextGrid", "two.channel2.TextGrid"]
+    found = [recording for name in names for recording in read(target / name)]
+    assert [(r.uri, r.channel, r.duration) for r in found] == [("two", 1, 2.0), ("two", 2, 2.0)]
 
 
 def test_both_channels_of_a_recording_share_a_file(
@@ -163,6 +213,7 @@ def test_a_glob_in_quotes_is_expanded(diarize: Command, folder: Path) -> None:
         (("--rttm", "call.wav"), "call.wav is named like a recording"),
         (("--format", "json"), "--out"),
         (("--out", "x", "--format", "yaml"), "'yaml'; known are rttm, json"),
+        (("--format", "vtt"), "files in --out; add --out FOLDER"),
     ],
 )
 def test_outputs_that_cannot_be_meant_are_refused(
