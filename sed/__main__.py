@@ -9,7 +9,18 @@ from __future__ import annotations
 import os
 import sys
 
-WORDS = ("diarize", "help", "models", "prepare", "score", "simulate", "train")
+WORDS = (
+    "diarize",
+    "help",
+    "label",
+    "models",
+    "plot",
+    "prepare",
+    "score",
+    "serve",
+    "simulate",
+    "train",
+)
 """Commands of this package. Each one is an error as a program of the stream editor, so no line
 that works there is taken from it; a test tries every one."""
 

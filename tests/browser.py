@@ -30,8 +30,10 @@ def started() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, address: str | Path, **options: Any) -> Iterator[Page]:
-    """A page, in which no script may fail and no address be missing."""
+def opened(
+    browser: Browser, address: str | Path, *, failures: str = "", **options: Any
+) -> Iterator[Page]:
+    """A page, in which no script and no request may fail, but those expected to."""
     context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
     page = context.new_page()
     complaints: list[str] = []
@@ -40,7 +42,8 @@ def opened(browser: Browser, address: str | Path, **options: Any) -> Iterator[Pa
     try:
         page.goto(Path(address).as_uri() if isinstance(address, Path) else address)
         yield page
-        assert complaints == []
+        unexpected = [line for line in complaints if not failures or failures not in line]
+        assert not unexpected, "\n".join(unexpected)
     finally:
         context.close()
 

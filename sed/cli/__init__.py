@@ -11,11 +11,17 @@ from typer.core import TyperGroup
 from sed.cli.diarize import EPILOG as DIARIZE_EPILOG
 from sed.cli.diarize import diarize
 from sed.cli.errors import INTERRUPTED, WRONG_USE, report
+from sed.cli.label import EPILOG as LABEL_EPILOG
+from sed.cli.label import label
 from sed.cli.models import models
+from sed.cli.plot import EPILOG as PLOT_EPILOG
+from sed.cli.plot import plot
 from sed.cli.prepare import EPILOG as PREPARE_EPILOG
 from sed.cli.prepare import prepare
 from sed.cli.score import EPILOG as SCORE_EPILOG
 from sed.cli.score import score
+from sed.cli.serve import EPILOG as SERVE_EPILOG
+from sed.cli.serve import serve
 from sed.cli.simulate import EPILOG as SIMULATE_EPILOG
 from sed.cli.simulate import simulate
 from sed.cli.train import EPILOG as TRAIN_EPILOG
@@ -61,9 +67,12 @@ def _about() -> None:
 
 
 app.command(epilog=DIARIZE_EPILOG)(diarize)
+app.command(epilog=LABEL_EPILOG)(label)
 app.add_typer(models, name="models")
+app.command(epilog=PLOT_EPILOG)(plot)
 app.command(epilog=PREPARE_EPILOG)(prepare)
 app.command(epilog=SCORE_EPILOG)(score)
+app.command(epilog=SERVE_EPILOG)(serve)
 app.command(epilog=SIMULATE_EPILOG)(simulate)
 app.command(
     epilog=TRAIN_EPILOG,

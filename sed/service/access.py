@@ -1,0 +1,84 @@
+"""Who may ask: the bearer token, names of the server, and what browsers are told."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+
+from sed.service.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = (
+    "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; "
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+"""Content security policy: the page runs our own scripts only and is shown in no other."""
+
+
+class Access:
+    """ASGI middleware that refuses strangers before a byte of what they send is read.
+
+    Secret is what lies under ``/v1`` and ``/metrics``; the page, ``/health`` and the description of
+    the interface are open.
+
+    Parameters
+    ----------
+    app : ASGIApp
+    settings : Settings
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def protect(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+                if scope["path"] != "/docs":  # its scripts come from elsewhere
+                    headers["Content-Security-Policy"] = POLICY
+                if _is_secret(scope["path"]):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        refusal = self._refusal(scope["path"], Headers(scope=scope))
+        await (refusal or self._app)(scope, receive, protect)
+
+    def _refusal(self, path: str, headers: Headers) -> JSONResponse | None:
+        host = headers.get("host", "")
+        if self._settings.hosts and urlsplit(f"//{host}").hostname not in self._settings.hosts:
+            return _answer(421, f"this server is not called {host[:80]!r}", {})
+        origin = headers.get("origin")
+        if not self._settings.token and origin and urlsplit(origin).netloc != host:
+            return _answer(403, "web pages of others may not use a server without a token", {})
+        if self._settings.token and _is_secret(path):
+            scheme, _, token = headers.get("authorization", "").partition(" ")
+            good = hmac.compare_digest(token.encode(), self._settings.token.encode())
+            if scheme.lower() != "bearer" or not good:
+                return _answer(
+                    401,
+                    "send the server's token as a header, Authorization: Bearer TOKEN",
+                    {"WWW-Authenticate": "Bearer"},
+                )
+        return None
+
+
+def _is_secret(path: str) -> bool:
+    return path in ("/v1", "/metrics") or path.startswith(("/v1/", "/metrics/"))
+
+
+def _answer(status: int, detail: str, headers: dict[str, str]) -> JSONResponse:
+    # what the client may still be sending is not read
+    return JSONResponse({"detail": detail}, status, {**headers, "Connection": "close"})
