@@ -68,6 +68,7 @@ NEVER = {
     "onnxruntime": {"onnx"},
     "torchaudio": {"frontends"},
     "fastapi": {"service"},
+    "fastapi_offline": {"service"},
     "starlette": {"service"},
     "pydantic": {"service"},
     "uvicorn": {"service"},

@@ -20,6 +20,9 @@ POLICY = (
 )
 """Content security policy: the page runs our own scripts only and is shown in no other."""
 
+DOCS_POLICY = POLICY.replace("default-src 'self'", "default-src 'self' 'unsafe-inline'")
+"""The same for the description of the interface, whose page holds a script."""
+
 
 class Access:
     """ASGI middleware that refuses strangers before a byte of what they send is read.
@@ -47,8 +50,8 @@ class Access:
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
-                if scope["path"] != "/docs":  # its scripts come from elsewhere
-                    headers["Content-Security-Policy"] = POLICY
+                described = scope["path"] == "/docs"
+                headers["Content-Security-Policy"] = DOCS_POLICY if described else POLICY
                 if _is_secret(scope["path"]):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)

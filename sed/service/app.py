@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
@@ -24,7 +25,7 @@ from sed.service.worker import Diarizer
 
 WEB = Path(__file__).parent / "web"
 VIEWER = WEB.parents[1] / "report" / "web"
-"""Folder of the web page, where there is one."""
+"""Folders of the web page, and of the viewer that it shares with pages of their own."""
 
 _DESCRIPTION = """
 Which emotion appears when in a recording.
@@ -81,7 +82,7 @@ def create_app(settings: Settings, load: Callable[[], Diarizer] = embedded_model
             sweeping.cancel()
             await run_in_threadpool(office.close)
 
-    app = FastAPI(
+    app: FastAPI = FastAPIOffline(
         title="Speech emotion diarization",
         version=sed.__version__,
         description=_DESCRIPTION,

@@ -206,6 +206,15 @@ def test_nothing_keeps_people_out(browser: Browser, server: Served, scheme: str)
         assert serious_barriers(page) == []
 
 
+def test_the_interface_is_described_without_a_network(browser: Browser, server: Served) -> None:
+    asked: list[str] = []
+    with opened(browser, str(server.client.base_url)) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{server.client.base_url}/docs")
+        page.get_by_text("List jobs").wait_for()
+    assert all(url.startswith((str(server.client.base_url), "data:")) for url in asked), asked
+
+
 def test_the_page_has_the_colours_of_everything_else() -> None:
     text = (app.WEB / "service.js").read_text(encoding="utf-8")
     assert dict(re.findall(r'(\w+): "(#[0-9A-F]{6})"', text)) == COLOURS
