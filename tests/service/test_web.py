@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -172,6 +173,21 @@ def test_several_recordings_are_listed_and_removed(
         page.get_by_role("button", name="Remove one.wav").click(timeout=60_000)
         page.wait_for_function("() => document.querySelectorAll('.jobs li').length === 1")
         assert len(server.client.get("/v1/jobs").json()["jobs"]) == 1
+
+
+def test_a_dropped_recording_is_handed_in(browser: Browser, server: Served) -> None:
+    with opened(browser, str(server.client.base_url)) as page:
+        dropped = page.evaluate_handle(
+            """letters => {
+                const content = Uint8Array.from(atob(letters), (letter) => letter.charCodeAt(0));
+                const files = new DataTransfer();
+                files.items.add(new File([content], "dropped.wav"));
+                return files;
+            }""",
+            base64.b64encode(CALL.read_bytes()).decode("ascii"),
+        )
+        page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
+        page.get_by_role("button", name="Open dropped.wav").wait_for(timeout=60_000)
 
 
 def test_who_comes_early_waits_for_the_model(
