@@ -78,6 +78,7 @@ class Viewer {
         start, end, label, confidence: confidence ?? null,
       })),
     }));
+    this.now = 0;
     this.undone = [];
     this.chosen = null;
     this.shown = PAGE;
@@ -215,10 +216,10 @@ class Viewer {
       cursorWidth: 2, minPxPerSec: 0, autoCenter: true, dragToSeek: true,
     });
     for (const event of ["scroll", "zoom", "redraw", "ready", "resize"]) wave.on(event, () => this.paint());
-    wave.on("timeupdate", (now) => this.follow(now));
+    wave.on("timeupdate", () => this.follow());
     wave.on("play", () => { this.playButton.textContent = "Pause"; });
     wave.on("pause", () => { this.playButton.textContent = "Play"; });
-    wave.on("interaction", (now) => this.follow(now));
+    wave.on("interaction", () => this.follow());
     return wave;
   }
 
@@ -246,14 +247,19 @@ class Viewer {
 
   seek(time) {
     const now = Math.min(Math.max(0, time), this.data.duration);
-    this.wave.setTime(now);
+    this.now = now;
+    if (this.audio.readyState) this.audio.currentTime = now;
+    else this.wave.setTime(now); // without sound there is still a place
     const { from, to } = this.range();
     if (now < from || now > to) this.wave.setScrollTime(Math.max(0, now - (to - from) / 4));
-    this.follow(now);
+    this.follow();
   }
 
-  follow(now) {
-    this.now = now;
+  /** Show where the player is. */
+  follow() {
+    const { audio } = this; // which tells of an old place while it looks for a new one
+    if (audio.readyState && !audio.seeking) this.now = audio.currentTime;
+    const { now } = this;
     this.time.textContent = clock(now);
     const { from, to } = this.range();
     const share = (now - from) / (to - from);
@@ -268,7 +274,7 @@ class Viewer {
   }
 
   step(direction) {
-    const now = this.now || 0;
+    const now = this.now;
     const starts = this.main.segments.map((segment) => segment.start);
     const next = direction > 0
       ? starts.find((start) => start > now + 0.05)
@@ -282,8 +288,8 @@ class Viewer {
     const zoom = Number(this.zoomer.value);
     const actions = {
       " ": () => this.toggle(),
-      ArrowLeft: () => this.seek((this.now || 0) - 5),
-      ArrowRight: () => this.seek((this.now || 0) + 5),
+      ArrowLeft: () => this.seek(this.now - 5),
+      ArrowRight: () => this.seek(this.now + 5),
       n: () => this.step(1),
       p: () => this.step(-1),
       "+": () => this.setZoom(zoom + 10),
@@ -307,7 +313,7 @@ class Viewer {
     const width = this.waveform.clientWidth;
     const least = width / this.data.duration, most = Math.max(least, width / 2);
     this.wave.zoom(share === 0 ? 0 : least * (most / least) ** share);
-    if (share) this.wave.setScrollTime(Math.max(0, (this.now || 0) - width / (least * (most / least) ** share) / 2));
+    if (share) this.wave.setScrollTime(Math.max(0, this.now - width / (least * (most / least) ** share) / 2));
     this.paint();
   }
 
@@ -339,7 +345,7 @@ class Viewer {
         context.clearRect(0, 0, width, height);
         paint(context, width);
       }
-      this.follow(this.now || 0);
+      this.follow();
     });
   }
 
@@ -517,7 +523,7 @@ class Viewer {
   }
 
   add() {
-    const start = this.now || 0, { segments } = this.main;
+    const start = this.now, { segments } = this.main;
     if (segments.some((s) => s.start <= start && start < s.end)) {
       this.note.textContent = "There is a segment here already; split or change it.";
       return;
@@ -532,7 +538,7 @@ class Viewer {
   }
 
   split() {
-    const now = this.now || 0;
+    const now = this.now;
     const segment = this.main.segments.find((s) => s.start + 0.02 < now && now < s.end - 0.02);
     if (!segment) {
       this.note.textContent = "There is no segment here to split.";
