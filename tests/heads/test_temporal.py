@@ -36,10 +36,10 @@ def reached(block: LSTM | TDNN, frame: int, num_frames: int) -> list[int]:
     return features.grad[0].abs().sum(dim=1).nonzero().flatten().tolist()
 
 
-def naive_lstm(x: Tensor, cells: torch.nn.LSTM, name: str = "") -> Tensor:
-    """Cells of one direction over (num_frames, num_features), by their equations."""
-    into, back = getattr(cells, f"weight_ih_l0{name}"), getattr(cells, f"weight_hh_l0{name}")
-    bias = getattr(cells, f"bias_ih_l0{name}") + getattr(cells, f"bias_hh_l0{name}")
+def naive_lstm(x: Tensor, cells: torch.nn.LSTM) -> Tensor:
+    """Cells over (num_frames, num_features), by their equations."""
+    into, back = cells.weight_ih_l0, cells.weight_hh_l0
+    bias = cells.bias_ih_l0 + cells.bias_hh_l0
     hidden = memory = torch.zeros(cells.hidden_size)
     outputs = []
     for frame in x:
@@ -55,9 +55,9 @@ def naive_lstm(x: Tensor, cells: torch.nn.LSTM, name: str = "") -> Tensor:
 def test_recurrent_blocks_are_those_of_a_loop_over_frames(name: str) -> None:
     block, features = block_named(name), torch.randn(1, 9, NUM_FEATURES)
     prepared = (features[0] @ block.prepare.weight.T + block.prepare.bias).clamp(min=0.0)
-    expected = naive_lstm(prepared, block.recurrent)
+    expected = naive_lstm(prepared, block.recurrent[0])
     if name == "blstm":
-        back = naive_lstm(prepared.flip(0), block.recurrent, "_reverse").flip(0)
+        back = naive_lstm(prepared.flip(0), block.recurrent[1]).flip(0)
         expected = torch.cat((expected, back), dim=1)
     torch.testing.assert_close(block(features)[0], expected, atol=1e-6, rtol=0)
 
@@ -80,7 +80,7 @@ def test_the_time_delay_network_is_that_of_a_loop_over_frames() -> None:
 def test_the_paper_has_these_sizes() -> None:
     """Section 4.3, and the context of figure 4."""
     lstm, blstm, tdnn = LSTM(257), BLSTM(257), TDNN(257)
-    assert (lstm.prepare.out_features, lstm.recurrent.hidden_size) == (512, 128)
+    assert (lstm.prepare.out_features, lstm.recurrent[0].hidden_size) == (512, 128)
     assert [block.num_outputs for block in (lstm, blstm, tdnn)] == [128, 256, 512]
     assert [layer.kernel_size for layer in tdnn.layers] == [(3,)] * 6
     assert [block.dropout.p for block in (lstm, blstm, tdnn)] == [0.5] * 3
