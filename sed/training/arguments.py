@@ -106,13 +106,13 @@ def parse_arguments(arguments: Sequence[str]) -> Arguments:
         rest.append("--debug_persistently")
     run_opts = _run_options(rest, list(settings))
     grid = _grid(own, path, values, quiet=quiet)
-    if grid is not None and (fixed := grid.values.keys() & changes.keys()):
+    if grid is not None and (fixed := grid.settings & changes.keys()):
         raise ValueError(f"--{min(fixed)}: the grid has values of it; leave the option out")
     return Arguments(with_mappings(text, changes), changes, run_opts, num_seeds, is_trial, grid)
 
 
 def _grid(
-    given: dict[str, Any], path: str, values: dict[str, list[Any]] | None, *, quiet: bool
+    given: dict[str, Any], path: str, values: list[dict[str, list[Any]]] | None, *, quiet: bool
 ) -> Grid | None:
     """What is said of a grid, None where nothing is.
 

@@ -30,8 +30,8 @@ class Grid:
 
     Parameters
     ----------
-    values : dict of str to list
-        Values of each setting.
+    values : list of dict of str to list
+        Values of each setting; each mapping is a grid of its own, and all are run.
     num_jobs : int, optional
         Experiments at a time.
     engine : str
@@ -49,7 +49,7 @@ class Grid:
         If they make no sense together.
     """
 
-    values: dict[str, list[Any]]
+    values: list[dict[str, list[Any]]]
     num_jobs: int | None = None
     engine: str = "local"
     address: str | None = None
@@ -69,16 +69,26 @@ class Grid:
 
         Examples
         --------
-        >>> Grid({"block": ["lstm", "tdnn"], "seed": [1, 2]}).combinations[:2]
+        >>> Grid([{"block": ["lstm", "tdnn"], "seed": [1, 2]}]).combinations[:2]
         [{'block': 'lstm', 'seed': 1}, {'block': 'lstm', 'seed': 2}]
         """
         return [
-            dict(zip(self.values, chosen, strict=True)) for chosen in product(*self.values.values())
+            dict(zip(values, chosen, strict=True))
+            for values in self.values
+            for chosen in product(*values.values())
         ]
 
+    @property
+    def settings(self) -> set[str]:
+        """Names of all settings that have values."""
+        return set().union(*self.values)
 
-def split_grid(text: str) -> tuple[str, dict[str, list[Any]] | None]:
-    r"""Settings without their grid, and the grid, None where there is none.
+
+def split_grid(text: str) -> tuple[str, list[dict[str, list[Any]]] | None]:
+    r"""Settings without their grid, and the grid's values, None where there is no grid.
+
+    A file lists values of settings, or several such lists, which are grids side by side: what would
+    make no sense together, or would be the same twice, then need not be in one of them.
 
     Parameters
     ----------
@@ -93,12 +103,20 @@ def split_grid(text: str) -> tuple[str, dict[str, list[Any]] | None]:
     Examples
     --------
     >>> split_grid("seed: 1\nblock: lstm\ngrid:\n  block: [lstm, tdnn]\n")
-    ('seed: 1\nblock: lstm\n', {'block': ['lstm', 'tdnn']})
+    ('seed: 1\nblock: lstm\n', [{'block': ['lstm', 'tdnn']}])
     """
     settings = YAML().load(text)
     if GRID not in settings:
         return text, None
-    values = _plain(settings.pop(GRID))
+    found = _plain(settings.pop(GRID))
+    grids = found if isinstance(found, list) and found else [found]
+    for values in grids:
+        _check(settings, values)
+    return _written(settings), grids
+
+
+def _check(settings: dict[str, Any], values: Any) -> None:
+    """Refuse what is no mapping of settings that there are to values."""
     if not isinstance(values, dict) or not values:
         raise ValueError(f"grid is {values!r}, no mapping of settings to lists of values")
     try:
@@ -110,7 +128,6 @@ def split_grid(text: str) -> tuple[str, dict[str, list[Any]] | None]:
             raise ValueError("grid: each experiment has an output_folder already; leave it out")
         if not isinstance(choices, list) or not choices:
             raise ValueError(f"grid: {name} is {choices!r}, no list of values")
-    return _written(settings), values
 
 
 def _plain(value: Any) -> Any:

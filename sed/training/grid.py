@@ -129,7 +129,7 @@ def plan(given: Arguments, grid: Grid) -> tuple[Path, list[Experiment]]:
     OSError, ValueError
         If one is, or two would have the same folder, or the disk is too small for them together.
     """
-    if given.num_seeds > 1 and "seed" in grid.values:
+    if given.num_seeds > 1 and "seed" in grid.settings:
         raise ValueError(f"--seeds {given.num_seeds}: the grid has values of seed already")
     outputs: dict[Path, None] = {}
     experiments: list[Experiment] = []

@@ -52,6 +52,20 @@ def test_every_combination_is_there_once(settings: Path) -> None:
     ]
 
 
+def test_grids_stand_side_by_side() -> None:
+    """What makes no sense with every value of another setting then needs no experiment."""
+    _, values = split_grid(
+        "seed: 1\nblock: lstm\n"
+        "grid:\n- {block: [lstm], seed: [1, 2]}\n- {block: [tdnn], seed: [3]}\n"
+    )
+    assert values is not None
+    assert [(each["block"], each["seed"]) for each in Grid(values).combinations] == [
+        ("lstm", 1),
+        ("lstm", 2),
+        ("tdnn", 3),
+    ]
+
+
 def test_the_grid_is_no_setting_of_an_experiment() -> None:
     """So a folder stays that of its experiment where the grid grows."""
     text, values = split_grid(FILE)
@@ -85,7 +99,9 @@ def test_names_are_safe_and_kept_apart(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("grid", "complaint"),
     [
-        ("[lstm]", "grid is ['lstm'], no mapping of settings to lists of values"),
+        ("[lstm]", "grid is 'lstm', no mapping of settings to lists of values"),
+        ("[]", "grid is [], no mapping of settings to lists of values"),
+        ("[{seed: [1]}, {sead: [1]}]", "grid: there is no 'sead'; did you mean seed?"),
         ("{}", "grid is {}, no mapping"),
         ("{seed: 1}", "grid: seed is 1, no list of values"),
         ("{seed: []}", "grid: seed is [], no list of values"),
@@ -139,10 +155,12 @@ def test_a_file_may_extend_one_with_a_grid(settings: Path) -> None:
     path = settings.with_name("more.yaml")
     path.write_text("extends: settings.yaml\nseed: 2\n")
     inherited = parse_arguments([str(path), "--grid"]).grid
-    assert inherited is not None and list(inherited.values) == ["corpora", "valid"]
+    assert inherited is not None and [list(each) for each in inherited.values] == [
+        ["corpora", "valid"]
+    ]
     path.write_text("extends: settings.yaml\ngrid: {seed: [1, 2]}\n")
     own = parse_arguments([str(path), "--grid", "--jobs", "2"]).grid
-    assert own == Grid({"seed": [1, 2]}, num_jobs=2)
+    assert own == Grid([{"seed": [1, 2]}], num_jobs=2)
 
 
 def job(folder: Path, name: str, text: str = "seed: 1\n") -> Job:
