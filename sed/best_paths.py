@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 
 def viterbi_path(scores: np.ndarray, min_frames: int, switch_penalty: float) -> np.ndarray:
     """Path with the highest score in which every stretch lasts at least `min_frames`.
+
+    Parameters
+    ----------
+    scores : (num_frames, num_classes) np.ndarray
+        Log-probabilities.
+    min_frames : int
+    switch_penalty : float
+        Not negative.
+
+    Returns
+    -------
+    (num_frames,) np.ndarray of int
+        Class of every frame. A recording shorter than `min_frames` is one stretch.
+
+    Examples
+    --------
+    >>> scores = np.log([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]])
+    >>> viterbi_path(scores, 2, 0.0).tolist()
+    [0, 0, 0, 0, 1, 1]
+    """
+    return Trellis(scores, min_frames, switch_penalty).closed()
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a path goes on from: a class, and for how many frames it has been the one."""
+
+    index: int
+    num_frames: int
+
+
+class Trellis:
+    """Every path through frame scores whose stretches last at least `min_frames`.
 
     ::
 
@@ -29,54 +64,104 @@ def viterbi_path(scores: np.ndarray, min_frames: int, switch_penalty: float) -> 
     min_frames : int
     switch_penalty : float
         Not negative.
-
-    Returns
-    -------
-    (num_frames,) np.ndarray of int
-        Class of every frame. A recording shorter than `min_frames` is one stretch.
+    before : Stretch, optional
+        What all paths go on from; by default each begins as it likes.
 
     Examples
     --------
-    >>> scores = np.log([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]])
-    >>> viterbi_path(scores, 2, 0.0).tolist()
-    [0, 0, 0, 0, 1, 1]
+    A class that has lasted long enough is left at once; one that is young is not.
+
+    >>> scores = np.log([[0.1, 0.9], [0.1, 0.9], [0.2, 0.8]])
+    >>> [Trellis(scores, 2, 0.0, Stretch(0, frames)).closed().tolist() for frames in (1, 2)]
+    [[0, 1, 1], [1, 1, 1]]
     """
-    num_frames, num_classes = scores.shape
-    if num_frames == 0:
-        return np.zeros(0, dtype=int)
-    # For the way back: where the stretch that a path is in began, and the class before it.
-    entered = np.zeros((num_frames + 1, num_classes), dtype=np.int32)
-    before = np.full((num_frames + 1, num_classes), -1, dtype=np.int8)
-    # Of S, W and the best totals only the block of boundaries before the current one is needed.
-    sums = np.zeros((1, num_classes))
-    worth = np.zeros((1, num_classes))  # every path starts at boundary 0, in any class, for free
-    value, best = np.full(1, -np.inf), np.full(1, -1)  # the start is no change
-    for first in range(1, num_frames + 1, min_frames):
-        end = min(first + min_frames, num_frames + 1)
-        size = end - first
-        sums_now = sums[-1] + np.cumsum(scores[first - 1 : end - 1], axis=0, dtype=float)
-        change = np.full((size, num_classes), -np.inf)
-        if first > 1:
+
+    def __init__(
+        self,
+        scores: np.ndarray,
+        min_frames: int,
+        switch_penalty: float,
+        before: Stretch | None = None,
+    ) -> None:
+        num_frames, num_classes = scores.shape
+        self._num_frames, self._penalty = num_frames, switch_penalty
+        # For the way back: where the stretch that a path is in began, and the class before it.
+        self._entered = np.zeros((num_frames + 1, num_classes), dtype=np.int32)
+        self._before = np.full((num_frames + 1, num_classes), -1, dtype=np.int8)
+        # Of S, W and the best totals only the boundaries of the last min_frames are needed.
+        sums = np.zeros((min_frames, num_classes))
+        worth = np.zeros((1, num_classes))  # at boundary 0, where no change costs anything
+        value, best = np.full(min_frames, -np.inf), np.full(min_frames, -1)
+        may_change = min(min_frames, num_frames)  # the first boundary that a path may leave at
+        if before is not None:
+            worth[:] = -np.inf
+            worth[0, before.index] = 0.0
+            may_change = max(0, min_frames - before.num_frames)
+            if may_change == 0:
+                value[-1], best[-1] = 0.0, before.index
+        recent = [(value, best, sums)]
+        for first in range(1, num_frames + 1, min_frames):
+            value, best, sums = recent[-1]
+            end = min(first + min_frames, num_frames + 1)
+            size = end - first
+            sums_now = sums[-1] + np.cumsum(scores[first - 1 : end - 1], axis=0, dtype=float)
             change = value[:size, None] - sums[:size] - switch_penalty
-        candidates = np.vstack((worth[-1], change))
-        running = np.maximum.accumulate(candidates, axis=0)
-        raised = np.where(candidates == running, np.arange(size + 1)[:, None], 0)
-        winner = np.maximum.accumulate(raised, axis=0)[1:]
-        at = np.maximum(winner - 1, 0)
-        entered[first:end] = np.where(winner > 0, first - min_frames + at, entered[first - 1])
-        before[first:end] = np.where(winner > 0, best[at] if first > 1 else -1, before[first - 1])
-        sums, worth = sums_now, running[1:]
-        totals = worth + sums
-        # The first stretch is too short to be left before min_frames.
-        totals[np.arange(first, end) < min(min_frames, num_frames)] = -np.inf
-        best, value = totals.argmax(axis=1), totals.max(axis=1)
-    path = np.empty(num_frames, dtype=np.int8)
-    end, current = num_frames, int(best[-1])
-    while end > 0:
-        start = int(entered[end, current])
-        path[start:end] = current
-        end, current = start, int(before[end, current])
-    return path
+            candidates = np.vstack((worth[-1], change))
+            running = np.maximum.accumulate(candidates, axis=0)
+            raised = np.where(candidates == running, np.arange(size + 1)[:, None], 0)
+            winner = np.maximum.accumulate(raised, axis=0)[1:]
+            at = np.maximum(winner - 1, 0)
+            self._entered[first:end] = np.where(
+                winner > 0, first - min_frames + at, self._entered[first - 1]
+            )
+            self._before[first:end] = np.where(winner > 0, best[at], self._before[first - 1])
+            worth = running[1:]
+            totals = worth + sums_now
+            totals[np.arange(first, end) < may_change] = -np.inf
+            recent = [recent[-1], (totals.max(axis=1), totals.argmax(axis=1), sums_now)]
+        # Of the last min_frames boundaries, at which a stretch may have begun that is young still.
+        self._value, self._best, self._sums = (
+            np.concatenate(parts)[-min_frames:] for parts in zip(*recent, strict=True)
+        )
+        self._worth: np.ndarray = worth[-1]
+
+    def closed(self) -> np.ndarray:
+        """Best path (num_frames,) if nothing follows: its last stretch lasts long enough, too."""
+        return self._path(self._num_frames, int((self._worth + self._sums[-1]).argmax()))
+
+    def open(self) -> np.ndarray:
+        """Best path (num_frames,) if frames follow: its last stretch may be a young one."""
+        complete = self._worth + self._sums[-1]
+        young = self._value[:-1, None] - self._sums[:-1] - self._penalty + self._sums[-1]
+        if not young.size or young.max() <= complete.max():
+            return self.closed()
+        place, index = np.unravel_index(young.argmax(), young.shape)
+        path = np.full(self._num_frames, index, dtype=np.int8)
+        end = self._num_frames - len(young) + int(place)
+        path[:end] = self._path(end, int(self._best[place]))
+        return path
+
+    def num_certain(self) -> int:
+        """Frames in which the best path is the same whatever follows."""
+        there = np.flatnonzero(np.isfinite(self._worth))
+        ends = [(self._num_frames, int(index)) for index in there]
+        first = self._num_frames - len(self._value) + 1
+        young = np.flatnonzero(np.isfinite(self._value))
+        ends += [(first + int(place), int(self._best[place])) for place in young]
+        paths = np.full((len(ends), self._num_frames + 1), -1, dtype=np.int8)
+        for row, (end, index) in zip(paths, ends, strict=True):
+            row[:end] = self._path(end, index)
+        same = (paths == paths[0]).all(axis=0) & (paths[0] >= 0)
+        return int(same.argmin())  # nobody has a frame behind the last
+
+    def _path(self, end: int, index: int) -> np.ndarray:
+        """Way back from the end of a stretch of class `index`."""
+        path = np.empty(end, dtype=np.int8)
+        while end > 0:
+            start = int(self._entered[end, index])
+            path[start:end] = index
+            end, index = start, int(self._before[end, index])
+        return path
 
 
 def single_event_path(scores: np.ndarray, neutral: int, min_frames: int) -> np.ndarray:

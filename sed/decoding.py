@@ -5,7 +5,7 @@ Everything here works on whole frames; seconds are computed once, at the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,7 +114,25 @@ class Binarize:
         Timeline
         """
         step = scores.sliding_window.step
-        values = scores.data[:, 0]
+        timeline = Timeline()
+        for start, end in FrameGrid.runs(self.mask(scores.data[:, 0], step)):
+            timeline.add(_segment(start, end, step, duration))
+        return timeline
+
+    def mask(self, values: np.ndarray, step: float) -> np.ndarray:
+        """Which frames are speech.
+
+        Parameters
+        ----------
+        values : (num_frames,) np.ndarray
+            Speech probabilities.
+        step : float
+            Seconds of a frame.
+
+        Returns
+        -------
+        (num_frames,) np.ndarray of bool
+        """
         above = FrameGrid.runs(values >= self.offset)
         peaks = np.concatenate(([0], np.cumsum(values >= self.onset)))
         pad = round(self.pad / step)
@@ -124,11 +142,12 @@ class Binarize:
             speech[start : end + 2 * pad] = True
         speech = fill_gaps(speech, round(self.min_duration_off / step))
         speech = drop_short(speech, round(self.min_duration_on / step) + 2 * pad)
-        speech = speech[pad : pad + len(values)]
-        timeline = Timeline()
-        for start, end in FrameGrid.runs(speech):
-            timeline.add(_segment(start, end, step, duration))
-        return timeline
+        return speech[pad : pad + len(values)]
+
+
+def log_scores(posteriors: np.ndarray) -> np.ndarray:
+    """Log-probabilities for a path; what is impossible is very unlikely only."""
+    return np.log(np.maximum(posteriors, 1e-10))
 
 
 def _segment(start: int, end: int, step: float, duration: float) -> Segment:
@@ -247,21 +266,36 @@ class Decoding:
         self, posteriors: np.ndarray, labels: list[str], neutral: int, step: float
     ) -> np.ndarray:
         """Class of every frame of speech."""
-        window = max(1, round(self.smoothing_duration / step))
-        smooth = SMOOTHINGS[self.smoothing](posteriors, window)
-        weights = np.ones(len(labels), dtype=smooth.dtype)
-        weights[neutral] = self.neutral_weight
-        smooth = smooth * weights
-        smooth /= np.maximum(smooth.sum(axis=1, keepdims=True), 1e-12)
+        smooth = self.smoothed(posteriors, neutral, step)
         min_frames = max(1, round(self.min_duration_on / step))
         if self.path == "argmax":
             classes = smooth.argmax(axis=1)
+        elif self.path == "viterbi":
+            classes = viterbi_path(log_scores(smooth), min_frames, self.switch_penalty)
         else:
-            scores = np.log(np.maximum(smooth, 1e-10))
-            if self.path == "viterbi":
-                classes = viterbi_path(scores, min_frames, self.switch_penalty)
-            else:
-                classes = single_event_path(scores, neutral, min_frames)
+            classes = single_event_path(log_scores(smooth), neutral, min_frames)
+        return self.confident(classes, smooth, labels, neutral)
+
+    def smoothed(self, posteriors: np.ndarray, neutral: int, step: float) -> np.ndarray:
+        """Posteriors (num_frames, num_classes) as the path sees them: smoothed and weighted."""
+        window = max(1, round(self.smoothing_duration / step))
+        smooth = SMOOTHINGS[self.smoothing](posteriors, window)
+        weights = np.ones(posteriors.shape[1], dtype=smooth.dtype)
+        weights[neutral] = self.neutral_weight
+        smooth = smooth * weights
+        smooth /= np.maximum(smooth.sum(axis=1, keepdims=True), 1e-12)
+        return smooth
+
+    def confident(
+        self, classes: np.ndarray, smooth: np.ndarray, labels: Sequence[str], neutral: int
+    ) -> np.ndarray:
+        """Classes (num_frames,), neutral where the posterior does not reach the threshold.
+
+        Raises
+        ------
+        ValueError
+            If there is a threshold for a class that is none of the labels.
+        """
         if isinstance(self.threshold, Mapping) and (odd := set(self.threshold) - set(labels)):
             raise ValueError(f"a threshold for {min(odd)!r}; the classes are {', '.join(labels)}")
         thresholds = np.array(

@@ -72,31 +72,24 @@ class Resampler:
         (num_samples,) np.ndarray of float32
             ``ceil(num_samples * new_rate / orig_rate)`` samples in all, in blocks of any lengths.
         """
-        if self.orig == self.new:
-            yield from blocks
-            return
-        chunk = max(1, _PRODUCT // max(taps.size for _, taps in self._groups)) * self._period
-        # margin | chunk | one period of look-ahead; the last two start the next window
-        window = np.zeros(self._margin + chunk + self._period, dtype=np.float32)
-        filled, num_read, num_given = self._margin, 0, 0
+        stream = self.stream()
         for block in blocks:
-            num_read += len(block)
-            while len(block):
-                part = block[: len(window) - filled]
-                window[filled : filled + len(part)] = part
-                filled, block = filled + len(part), block[len(part) :]
-                if filled == len(window):
-                    resampled = self._filtered(window)
-                    num_given += len(resampled)
-                    yield resampled
-                    filled = len(window) - chunk
-                    window[:filled] = window[chunk:].copy()
-        num_left = -(-num_read * self.new // self.orig) - num_given
-        if num_left > 0:
-            num_periods = -(-num_left * self.orig // (self._period * self.new))
-            rest = np.zeros(self._margin + (num_periods + 1) * self._period, dtype=np.float32)
-            rest[:filled] = window[: min(filled, len(rest))]
-            yield self._filtered(rest)[:num_left]
+            yield from stream.push(block)
+        yield from stream.close()
+
+    def stream(self, *, at_once: int | None = None) -> Resampling:
+        """Stream that samples are handed to as they come.
+
+        Parameters
+        ----------
+        at_once : int, optional
+            Input samples that are filtered together, at least one period of the filters; what comes
+            later waits for them. By default as many as are the quickest.
+        """
+        periods = max(1, _PRODUCT // max(taps.size for _, taps in self._groups))
+        if at_once is not None:
+            periods = min(periods, max(1, at_once // self._period))
+        return Resampling(self, periods * self._period)
 
     def _filtered(self, window: np.ndarray) -> np.ndarray:
         """Output of all periods but the last of a window that starts `margin` samples early."""
@@ -109,6 +102,60 @@ class Resampler:
             rows = window[start : start + num_periods * self._period].reshape(num_periods, -1)
             np.matmul(rows[:, : len(taps)], taps, out=resampled[:, begin:end])
         return resampled.reshape(-1)
+
+
+class Resampling:
+    """One stream on its way to another sample rate.
+
+    Parameters
+    ----------
+    resampler : Resampler
+    chunk : int
+        Input samples that are filtered together.
+
+    Examples
+    --------
+    >>> stream = Resampler(8_000, 16_000).stream(at_once=160)
+    >>> given = [*stream.push(np.ones(1000, np.float32)), *stream.close()]
+    >>> sum(len(block) for block in given)
+    2000
+    """
+
+    def __init__(self, resampler: Resampler, chunk: int) -> None:
+        self._resampler, self._chunk = resampler, chunk
+        self._filled, self._num_read, self._num_given = resampler._margin, 0, 0
+        # margin | chunk | one period of look-ahead; the last two start the next window
+        length = resampler._margin + chunk + resampler._period
+        self._window = np.zeros(length, dtype=np.float32)
+
+    def push(self, block: np.ndarray) -> Iterator[np.ndarray]:
+        """What can be given now that a block (num_samples,) has come."""
+        if self._resampler.orig == self._resampler.new:
+            yield block
+            return
+        window = self._window
+        self._num_read += len(block)
+        while len(block):
+            part = block[: len(window) - self._filled]
+            window[self._filled : self._filled + len(part)] = part
+            self._filled, block = self._filled + len(part), block[len(part) :]
+            if self._filled == len(window):
+                resampled = self._resampler._filtered(window)
+                self._num_given += len(resampled)
+                self._filled = len(window) - self._chunk
+                window[: self._filled] = window[self._chunk :].copy()
+                yield resampled
+
+    def close(self) -> Iterator[np.ndarray]:
+        """The rest: with what was given, ``ceil(num_samples * new_rate / orig_rate)`` samples."""
+        resampler = self._resampler
+        num_left = -(-self._num_read * resampler.new // resampler.orig) - self._num_given
+        if num_left > 0:
+            num_periods = -(-num_left * resampler.orig // (resampler._period * resampler.new))
+            length = resampler._margin + (num_periods + 1) * resampler._period
+            rest = np.zeros(length, dtype=np.float32)
+            rest[: self._filled] = self._window[: min(self._filled, len(rest))]
+            yield resampler._filtered(rest)[:num_left]
 
 
 @functools.lru_cache(maxsize=4)

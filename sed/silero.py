@@ -63,6 +63,39 @@ class SileroNetwork:
             return x[:, 0, 0].numpy(), state
 
 
+class SileroStream:
+    """Speech probabilities of a stream of 16 kHz, whatever its blocks.
+
+    Examples
+    --------
+    >>> stream = SileroStream()
+    >>> len(stream.push(np.zeros(1000, np.float32))), len(stream.close())
+    (1, 1)
+    """
+
+    def __init__(self) -> None:
+        self._state: list[torch.Tensor] | None = None
+        self._waiting = np.zeros(CONTEXT, dtype=np.float32)  # of the first chunk: never empty
+
+    def push(self, block: np.ndarray) -> np.ndarray:
+        """Speech probability (num_chunks,) of each chunk that a block completes."""
+        self._waiting = np.concatenate((self._waiting, block))
+        whole = (len(self._waiting) - CONTEXT) // CHUNK * CHUNK
+        if not whole:
+            return _NOTHING
+        probabilities, self._state = silero_network()(self._waiting[: whole + CONTEXT], self._state)
+        self._waiting = self._waiting[whole:]
+        return probabilities
+
+    def close(self) -> np.ndarray:
+        """That of the chunk that the end leaves unfinished, padded with zeros; or none."""
+        missing = CONTEXT + CHUNK - len(self._waiting)
+        return self.push(np.zeros(missing, dtype=np.float32) if missing < CHUNK else _NOTHING)
+
+
+_NOTHING = np.empty(0, dtype=np.float32)
+
+
 @lru_cache(maxsize=1)
 def silero_network() -> SileroNetwork:
     """The network, loaded once."""

@@ -15,10 +15,9 @@ import numpy as np
 
 from sed.frames import FrameGrid
 from sed.oracle import Oracle
-from sed.silero import CHUNK, CONTEXT, silero_network
+from sed.silero import CHUNK, SileroStream
 
 if TYPE_CHECKING:
-    import torch
     from pyannote.core import SlidingWindowFeature
 
     from sed.audio import Recording
@@ -83,22 +82,10 @@ class Silero:
 
     def __call__(self, recording: Recording, *, hook: Hook | None = None) -> SlidingWindowFeature:
         """Speech probability of each frame; see `VAD`."""
-        network = silero_network()
-        state: list[torch.Tensor] | None = None
-        waiting = np.zeros(CONTEXT, dtype=np.float32)  # of the first chunk, and so never empty
-        scores = []
+        stream, scores = SileroStream(), []
         for block in _blocks(recording, hook):
-            waiting = np.concatenate((waiting, block))
-            num_chunks = (len(waiting) - CONTEXT) // CHUNK
-            if num_chunks:
-                whole = num_chunks * CHUNK
-                probabilities, state = network(waiting[: whole + CONTEXT], state)
-                scores.append(probabilities)
-                waiting = waiting[whole:]
-        if len(waiting) > CONTEXT:
-            last = np.pad(waiting, (0, CONTEXT + CHUNK - len(waiting)))
-            probabilities, _ = network(last, state)
-            scores.append(probabilities)
+            scores.append(stream.push(block))
+        scores.append(stream.close())
         return FrameGrid(SAMPLE_RATE, CHUNK).feature(_column(scores))
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby, pairwise, product
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sed.best_paths import single_event_path, viterbi_path
+from sed.best_paths import Stretch, Trellis, single_event_path, viterbi_path
 
 SCORES = st.tuples(st.integers(1, 7), st.integers(1, 3)).flatmap(
     lambda shape: arrays(float, shape, elements=st.integers(-16, 0).map(lambda n: n / 4))
@@ -43,6 +45,59 @@ def test_no_path_whose_stretches_last_is_better(
     ]
     best = max(worth(scores, list(other), penalty) for other in allowed)
     assert worth(scores, path, penalty) == best
+
+
+BEFORE = st.none() | st.builds(Stretch, st.just(0), st.integers(1, 6))
+
+
+def allowed_paths(
+    shape: tuple[int, int], min_frames: int, before: Stretch | None
+) -> Iterator[list[int]]:
+    """All that go on from what was before, the last stretch as young as it likes."""
+    for path in product(range(shape[1]), repeat=shape[0]):
+        kinds, lengths = zip(*stretches(list(path)), strict=True)
+        first = lengths[0]
+        if before is not None and kinds[0] == before.index:
+            first += before.num_frames
+        elif before is not None and before.num_frames < min_frames:
+            continue
+        if all(length >= min_frames for length in [first, *lengths[1:]][: len(lengths) - 1]):
+            yield list(path)
+
+
+@given(SCORES, st.integers(1, 5), st.sampled_from([0.0, 0.5, 3.0]), BEFORE)
+def test_a_path_that_goes_on_may_end_in_a_young_stretch(
+    scores: np.ndarray, min_frames: int, penalty: float, before: Stretch | None
+) -> None:
+    def value(path: list[int]) -> float:
+        changed = before is not None and path[0] != before.index
+        return worth(scores, path, penalty) - penalty * changed
+
+    path = Trellis(scores, min_frames, penalty, before).open().tolist()
+    allowed = list(allowed_paths(scores.shape, min_frames, before))
+    assert path in allowed
+    assert value(path) == max(value(other) for other in allowed)
+
+
+@given(SCORES, SCORES, st.integers(1, 4), st.sampled_from([0.0, 0.5, 3.0]), BEFORE)
+def test_what_is_certain_stays_and_paths_go_on_from_there(
+    scores: np.ndarray, more: np.ndarray, min_frames: int, penalty: float, before: Stretch | None
+) -> None:
+    more = np.resize(more, (len(more), scores.shape[1]))
+    both = np.concatenate((scores, more + np.linspace(0, 0.1, more.size).reshape(more.shape)))
+    num_certain = Trellis(scores, min_frames, penalty, before).num_certain()
+    whole = Trellis(both, min_frames, penalty, before)
+    settled = Trellis(scores, min_frames, penalty, before).closed()[:num_certain]
+    path = whole.closed()
+    assert path[:num_certain].tolist() == settled.tolist()
+    if num_certain:
+        index, length = stretches(settled.tolist())[-1]
+        if length == num_certain and before is not None and before.index == index:
+            length += before.num_frames
+        rest = Trellis(both[num_certain:], min_frames, penalty, Stretch(index, length))
+        assert worth(both, [*settled, *rest.closed()], penalty) == pytest.approx(
+            worth(both, path.tolist(), penalty)
+        )
 
 
 def test_without_conditions_the_best_path_is_the_best_class_of_each_frame(
