@@ -80,7 +80,11 @@ def segments(updates: Iterable[Update]) -> Rows:
     [
         {},
         {"vad": Everything()},
-        {"decoding": Decoding(path="argmax", smoothing="median", threshold=0.4)},
+        {
+            "decoding": Decoding(
+                path="argmax", smoothing="median", min_duration_on=0.1, threshold=0.4
+            )
+        },
         {"decoding": Decoding(smoothing="mean", min_duration_on=0.2, with_neutral=True)},
     ],
 )
