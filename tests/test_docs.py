@@ -102,3 +102,58 @@ def test_settings_example_is_accepted(tmp_path: Path) -> None:
             assert set(value) <= {field.name for field in fields(tables[key])}
         else:
             assert key in options
+
+
+def make_archive(folder: Path) -> None:
+    """The dataset that the page on archives asks its questions."""
+    from pyannote.core import Annotation, Segment
+
+    from sed.archive.dataset import Dataset, Row
+    from sed.labels import Emotion
+
+    def row(uri: str, channel: int, speech: float, *segments: tuple[float, float, str, float]):
+        annotation = Annotation(uri=uri)
+        for start, end, emotion, confidence in segments:
+            annotation[Segment(start, end)] = Emotion(emotion, confidence=confidence)
+        return Row(f"calls/{uri}.wav", uri, channel, 2 * speech, speech, annotation, None)
+
+    def failed(uri: str, reason: str) -> Row:
+        path = f"calls/{uri}.wav"
+        return Row(path, uri, None, None, None, None, f"{path}: {reason}")
+
+    angry = [(12.0, 18.3, "angry", 0.7), (80.25, 92.5, "angry", 0.81), (95.0, 99.0, "sad", 0.5)]
+    dataset = Dataset.open(folder, {"model": "timnet-mfcc"})
+    dataset.write(
+        "3f",
+        [
+            row("monday/0412", 1, 74.0, (5.0, 9.0, "happy", 0.9)),
+            row("monday/0412", 2, 61.5, *angry),
+        ],
+    )
+    dataset.write("11", [row("silence", 1, 0.0), failed("monday/0414", "the file is empty")])
+    dataset.write("a0", [row("tuesday/0101", 1, 120.0, (33.5, 48.5, "angry", 0.64))])
+    missing = failed("tuesday/0102", "no such file or directory")
+    dataset.write("a1", [failed("monday/0413", "the file is empty"), missing])
+
+
+def test_the_questions_to_an_archive_have_the_answers_that_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every query of the page runs, and the table below it is what comes out."""
+    duckdb = pytest.importorskip("duckdb", reason="what the page asks with")
+    pytest.importorskip("pyarrow", reason="datasets need the extra 'archive'")
+    make_archive(tmp_path / "emotions")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "archives.md").read_text(encoding="utf-8")
+    asked = re.findall(r"```sql\n(.*?)```\n(?:\n((?:\|[^\n]*\n)+))?", text, flags=re.DOTALL)
+    assert len(asked) >= 4
+    with duckdb.connect() as connection:
+        for query, table in asked:
+            if query.startswith("CREATE"):
+                connection.execute(query)
+                continue
+            inner = query.rstrip(";\n")
+            answer = connection.execute(f"SELECT COLUMNS(*)::VARCHAR FROM ({inner})")
+            heading, _, *shown = [line.strip("| ").split(" | ") for line in table.splitlines()]
+            assert [column[0] for column in answer.description] == heading
+            assert [list(row) for row in answer.fetchall()] == shown

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,7 @@ FORMAT_NAMES = "rttm, json, zed, textgrid, elan, audacity, csv, vtt or srt"
 EPILOG = """
 A folder becomes a folder, each file of it a file.
 
-A file becomes a file, or one per recording if TO is a folder or ends in /.
+A file, or a Parquet dataset, becomes a file, or one per recording if TO is a folder or ends in /.
 
 Exit status: 0 all well, 1 some files failed (the others are written), 2 wrong use.
 
@@ -37,7 +38,10 @@ Examples:
 
 def label(
     source: Annotated[
-        str, typer.Argument(metavar="FROM", help="Annotation file, or folder of such files.")
+        str,
+        typer.Argument(
+            metavar="FROM", help="Annotation file, folder of such files, or Parquet dataset."
+        ),
     ],
     target: Annotated[str, typer.Argument(metavar="TO", help="File or folder to write.")],
     from_format: Annotated[
@@ -66,12 +70,14 @@ def label(
 ) -> None:
     """Translate annotations from one format to another."""
     with one_line_errors(debug=debug):
-        from sed.formats import format_named
+        from sed.formats import format_named, is_dataset
         from sed.labels import parse_mapping
 
         if from_format is not None:
             format_named(from_format, source)
-        into_folder = Path(source).is_dir() or Path(target).is_dir() or _ends_as_folder(target)
+        from_dataset = from_format is None and is_dataset(source)
+        from_folder = Path(source).is_dir() and not from_dataset
+        into_folder = from_folder or Path(target).is_dir() or _ends_as_folder(target)
         if into_folder and to_format is None:
             raise ValueError(
                 f"{target} is a folder; say what is written into it with --to-format: "
@@ -84,8 +90,12 @@ def label(
             quiet=quiet,
         )
         code = 0
-        if Path(source).is_dir():
+        if from_folder:
             code = translation.folder(Path(source), Path(target), debug=debug)
+        elif from_dataset and into_folder:
+            code = translation.dataset_into_folder(Path(source), Path(target), debug=debug)
+        elif from_dataset:
+            translation.dataset(Path(source), Path(target))
         elif into_folder:
             translation.into_folder(Path(source), Path(target))
         else:
@@ -175,6 +185,61 @@ class Translation:
             report(f"{num_failed} of {len(files)} files failed")
         return FAILED if num_failed else 0
 
+    def dataset(self, source: Path, target: Path) -> None:
+        """A Parquet dataset to a file, as a stream; errors are those of `file`."""
+        from sed.formats import write
+
+        sample: list[AnnotatedRecording] = []
+
+        def recordings() -> Iterator[AnnotatedRecording]:
+            nonlocal sample
+            for channels in self._of_dataset(source):
+                if not sample or (_has_confidence(channels) and not _has_confidence(sample)):
+                    sample = channels
+                yield from channels
+
+        with naming(target):
+            write(target, recordings(), format=self.to_format.name)
+        self._say_losses(target, sample)
+
+    def dataset_into_folder(self, source: Path, target: Path, *, debug: bool) -> int:
+        """A Parquet dataset to a folder, one file for each recording, as `folder` does it."""
+        from sed.formats import one_file_each
+
+        written: set[Path] = set()
+        num_failed = 0
+        for channels in self._of_dataset(source):
+            try:
+                for name, recordings in one_file_each(channels, self.to_format):
+                    if name in written:
+                        raise ValueError(f"{target / name} holds another recording of this name")
+                    self._write(target / name, recordings)
+                    written.add(name)
+            except EXPECTED as error:
+                report(describe(error), debug=debug)
+                num_failed += 1
+        return FAILED if num_failed else 0
+
+    def _of_dataset(self, folder: Path) -> Iterator[list[AnnotatedRecording]]:
+        """Channels of each recording of a dataset; how many failed is said at the end."""
+        from sed.formats import read_dataset
+
+        num_failed, is_empty = 0, True
+        rows = (row for row, _ in read_dataset(folder, labels=self.labels))
+        for _, group in groupby(rows, key=lambda row: (row.path, row.uri)):
+            channels = [row.recording for row in group if row.error is None]
+            if channels:
+                is_empty = False
+                yield channels
+            else:
+                num_failed += 1
+        if is_empty:
+            but = f" but {num_failed} that failed" if num_failed else ""
+            raise ValueError(f"{folder}: no recording in it{but}")
+        if num_failed:
+            noun = "recording" if num_failed == 1 else "recordings"
+            report(f"{num_failed} {noun} of {folder} failed: left out")
+
     def _parts(self, file: Path, folder: Path) -> list[tuple[Path, list[AnnotatedRecording]]]:
         """Files below the target that a file of a folder becomes."""
         from sed.formats import one_file_each
@@ -200,6 +265,9 @@ class Translation:
 
         with naming(path):
             write(path, recordings, format=self.to_format.name)
+        self._say_losses(path, recordings)
+
+    def _say_losses(self, path: Path, recordings: list[AnnotatedRecording]) -> None:
         if not self.quiet:
             for loss in self._losses(path, recordings):
                 report(f"{path}: {loss}")
@@ -207,15 +275,9 @@ class Translation:
     def _losses(self, path: Path, recordings: list[AnnotatedRecording]) -> list[str]:
         """What is not in a file that was written."""
         from sed.formats import named_after
-        from sed.labels import confidence_of
 
         losses = []
-        confidences = (
-            confidence_of(label)
-            for recording in recordings
-            for _, _, label in recording.annotation.itertracks(yield_label=True)
-        )
-        if not self.to_format.holds_confidence and any(c is not None for c in confidences):
+        if not self.to_format.holds_confidence and _has_confidence(recordings):
             losses.append(f"{self.to_format.name} holds no confidences, which are left out")
         if self.to_format.single:
             [recording] = recordings
@@ -226,3 +288,14 @@ class Translation:
                     f"{recording.uri!r}, channel {recording.channel}, is {uri!r}, channel {channel}"
                 )
         return losses
+
+
+def _has_confidence(recordings: list[AnnotatedRecording]) -> bool:
+    """Whether any segment knows how sure the system was."""
+    from sed.labels import confidence_of
+
+    return any(
+        confidence_of(label) is not None
+        for recording in recordings
+        for _, _, label in recording.annotation.itertracks(yield_label=True)
+    )

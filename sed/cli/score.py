@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sed.cli.errors import FAILED, one_line_errors
+from sed.cli.errors import report as tell
 
 EPILOG = """
 Exit status: 0 all well, 1 hypotheses are missing, 2 wrong input.
@@ -40,7 +41,7 @@ def score(
             "--ref",
             metavar="PATH",
             help="References: a ZED folder, a SpeechBrain manifest, or a file or folder of RTTM, "
-            "JSON, TextGrid, EAF, label tracks, CSV, VTT or SRT.",
+            "JSON, TextGrid, EAF, label tracks, CSV, VTT or SRT, or a Parquet dataset.",
         ),
     ],
     hypothesis: Annotated[
@@ -113,16 +114,26 @@ def score(
     Recordings are matched by exact uri. A missing hypothesis is scored as neutral and listed.
     """
     from sed.labels import parse_mapping
-    from sed.scoring import ReportOptions, read_side, report
+    from sed.scoring import ReportOptions, Side, read_side, report
     from sed.scoring import score as score_system
 
     with one_line_errors(debug=debug):
         mapping = parse_mapping(pair for given in labels or () for pair in given.split(","))
-        references = read_side(reference, labels=mapping)
+
+        def side(path: Path, consequence: str) -> Side:
+            found = read_side(path, labels=mapping)
+            if found.num_failed:
+                recordings = "recording" if found.num_failed == 1 else "recordings"
+                tell(f"{found.num_failed} {recordings} of {path} failed: {consequence}")
+            return found
+
+        references = side(reference, "not scored")
         systems = [
             (
                 str(path),
-                score_system(references, path, labels=mapping, collar=collar, uem=uem, audio=audio),
+                score_system(
+                    references, side(path, "no hypothesis"), collar=collar, uem=uem, audio=audio
+                ),
             )
             for path in (hypothesis, compare)
             if path is not None

@@ -10,11 +10,13 @@ from typing import TextIO
 
 from pyannote.core import Annotation
 
+from sed.errors import naming
 from sed.files import whole_file
 from sed.formats.audacity import AUDACITY
 from sed.formats.base import AnnotatedRecording, Format
 from sed.formats.elan import ELAN
 from sed.formats.folders import named_after, one_file_each
+from sed.formats.parquet import SETTINGS_FILE, is_dataset, read_dataset
 from sed.formats.rttm import RTTM
 from sed.formats.structured import JSON
 from sed.formats.subtitles import SRT, VTT
@@ -39,11 +41,14 @@ __all__ = [
     "Format",
     "find_annotations",
     "format_named",
+    "is_dataset",
     "named_after",
     "one_file_each",
     "read",
+    "read_dataset",
     "read_uem",
     "write",
+    "write_each",
     "write_uem",
 ]
 
@@ -122,7 +127,8 @@ def read(
 def find_annotations(folder: str | Path, *, format: str | None = None) -> list[Path]:
     """Annotation files of a folder and its folders, in order, hidden ones left out.
 
-    A ``.txt`` or ``.csv`` file counts if it begins as a label track or a table of emotions.
+    A ``.txt`` or ``.csv`` file counts if it begins as a label track or a table of emotions; a
+    Parquet dataset, which is a folder, does not.
 
     Parameters
     ----------
@@ -150,6 +156,7 @@ def find_annotations(folder: str | Path, *, format: str | None = None) -> list[P
         for path in Path(folder).rglob("*")
         if not path.name.startswith(".")
         and path.is_file()
+        and not (path.name == SETTINGS_FILE and is_dataset(path.parent))
         and any(known.is_ending_of(path) and _begins_as(known, path) for known in formats)
     )
 
@@ -259,3 +266,21 @@ def write(
     with AnnotationWriter(path, format=format) as writer:
         for recording in recordings:
             writer.add(recording)
+
+
+def write_each(
+    folder: str | Path, recordings: Iterable[AnnotatedRecording], format: Format
+) -> None:
+    """Write recordings to files of a folder, each whole or not at all; see `one_file_each`.
+
+    Raises
+    ------
+    ValueError
+        If a uri leads out of the folder, or the format cannot hold a recording.
+    OSError
+        If a file cannot be written; the error names it.
+    """
+    for name, held in one_file_each(recordings, format):
+        path = Path(folder) / name
+        with naming(path):
+            write(path, held, format=format.name)

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from pyannote.core import Annotation, Timeline
 
-from sed.formats import FORMATS, AnnotatedRecording, find_annotations, read, read_uem
+from sed.formats import (
+    FORMATS,
+    AnnotatedRecording,
+    find_annotations,
+    is_dataset,
+    read,
+    read_dataset,
+    read_uem,
+)
 from sed.labels import spelling_in_rttm
 from sed.scoring.tracks import Pair
 
@@ -36,11 +44,14 @@ class Side:
         What errors call the side.
     new_emotions : frozenset of str
         Emotions that the caller's spellings were mapped onto, which may be none of ours.
+    num_failed : int
+        Recordings of a Parquet dataset that failed, and are not among these.
     """
 
     recordings: Mapping[Key, AnnotatedRecording]
     source: str
     new_emotions: frozenset[str] = frozenset()
+    num_failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,8 @@ def read_side(source: Annotations, *, labels: Mapping[str, str] | None = None) -
     A folder with a ``ZED.json`` is that file; of any other every RTTM and JSON file in it and in
     its folders is read, or every annotation file where there is neither. A file that cannot name
     its recording names it by its path in the folder, and so does an RTTM file without a line,
-    which is what a recording without emotions looks like.
+    which is what a recording without emotions looks like. A folder that is a Parquet dataset is
+    read as that; recordings that failed are counted and left out.
 
     Parameters
     ----------
@@ -100,9 +112,13 @@ def read_side(source: Annotations, *, labels: Mapping[str, str] | None = None) -
     >>> list(read_side(folder).recordings)
     [('a', 1), ('b', 1)]
     """
+    num_failed = 0
     if isinstance(source, str | Path):
-        found = _read_path(Path(source), labels)
         name = str(source)
+        if is_dataset(source):
+            found, num_failed = _read_dataset(Path(source), labels)
+        else:
+            found = _read_path(Path(source), labels)
     else:
         found = [_from_memory(item, labels) for item in source]
         name = "the recordings in memory"
@@ -115,8 +131,9 @@ def read_side(source: Annotations, *, labels: Mapping[str, str] | None = None) -
             raise ValueError(f"recording {recording.uri!r} stands twice, {where}; keep one of them")
         recordings[key], places[key] = recording, place
     if not recordings:
-        raise ValueError(f"{name}: no recording in it")
-    return Side(recordings, name, frozenset((labels or {}).values()))
+        but = f" but {num_failed} that failed" if num_failed else ""
+        raise ValueError(f"{name}: no recording in it{but}")
+    return Side(recordings, name, frozenset((labels or {}).values()), num_failed)
 
 
 def _from_memory(
@@ -130,6 +147,19 @@ def _from_memory(
         mapped = {label: labels.get(label, label) for label in recording.annotation.labels()}
         recording = replace(recording, annotation=recording.annotation.rename_labels(mapped))
     return recording, "the recordings in memory"
+
+
+def _read_dataset(
+    folder: Path, labels: Mapping[str, str] | None
+) -> tuple[list[tuple[AnnotatedRecording, str]], int]:
+    """Recordings of a dataset, each with the file it stands in, and how many failed."""
+    found, num_failed = [], 0
+    for row, part in read_dataset(folder, labels=labels):
+        if row.error is None:
+            found.append((row.recording, str(part)))
+        else:
+            num_failed += 1
+    return found, num_failed
 
 
 def _read_path(

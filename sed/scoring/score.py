@@ -193,8 +193,8 @@ def score(
     Parameters
     ----------
     reference, hypothesis : path, iterable of AnnotatedRecording or Annotation, or Side
-        A ZED folder, a file or folder of RTTM or JSON, a SpeechBrain manifest, recordings in
-        memory, or what `sed.scoring.read_side` gave.
+        A ZED folder, a file or folder of RTTM or JSON, a SpeechBrain manifest, a Parquet dataset,
+        recordings in memory, or what `sed.scoring.read_side` gave.
     labels : mapping of str to str, optional
         Spellings of emotions beyond the built-in ones.
     collar : float, optional

@@ -211,3 +211,69 @@ def test_translating_imports_nothing_heavy(tmp_path: Path) -> None:
     arguments = [str(tmp_path / "a.rttm"), str(tmp_path / "a.eaf")]
     subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
     assert rows(read(tmp_path / "a.eaf")) == rows([said("a")])
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """A dataset of two recordings, one of two channels, and one that failed."""
+    pytest.importorskip("pyarrow", reason="datasets need the extra 'archive'")
+    from sed.archive.dataset import Dataset
+    from sed.archive.dataset import Row as Part
+
+    def part(held: AnnotatedRecording) -> Part:
+        return Part(f"{held.uri}.wav", held.uri, held.channel, 3.0, 2.0, held.annotation, None)
+
+    dataset = Dataset.open(tmp_path / "emotions", {})
+    dataset.write("aa", [part(said("deep/b")), part(said("deep/b", "sad", channel=2))])
+    failed = Part("c.wav", "c", None, None, None, None, "c.wav: no audio in it")
+    dataset.write("bb", [failed, part(said("a"))])
+    return dataset.folder
+
+
+ARCHIVED = [said("a"), said("deep/b"), said("deep/b", "sad", channel=2)]
+
+
+@pytest.mark.parametrize("target", ["json", "rttm", "vtt"])
+def test_a_dataset_becomes_a_file_or_a_folder(
+    sed: Command, tmp_path: Path, archive: Path, target: str
+) -> None:
+    there = tmp_path / "there"
+    outcome = sed("label", archive, there, "--to-format", target)
+    failed = f"sed: 1 recording of {archive} failed: left out\n"
+    # no folder yet and no slash: a file, which holds one recording in some formats
+    if target == "vtt":
+        assert outcome.code == 2 and "FOLDER/" in outcome.error and not there.exists()
+    else:
+        assert (outcome.code, outcome.err) == (0, failed)
+        assert rows(read(there, format=target)) == rows(ARCHIVED)
+        there.unlink()
+    outcome = sed("label", archive, f"{there}/", "--to-format", target)
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", failed)
+    assert rows(held_in(there)) == rows(ARCHIVED)
+
+
+def test_what_a_format_cannot_hold_of_a_dataset_is_said(
+    sed: Command, tmp_path: Path, archive: Path
+) -> None:
+    outcome = sed("label", archive, tmp_path / "ZED.json", "--to-format", "zed")
+    assert outcome.code == 2  # which has one channel of each recording
+    (archive / "part=aa" / "aa.parquet").unlink()
+    outcome = sed("label", archive, tmp_path / "ZED.json", "--to-format", "zed")
+    assert outcome.code == 0
+    assert outcome.err.splitlines()[1:] == [
+        f"sed: {tmp_path / 'ZED.json'}: zed holds no confidences, which are left out"
+    ]
+
+
+def test_two_recordings_of_a_dataset_do_not_share_a_file(
+    sed: Command, tmp_path: Path, archive: Path
+) -> None:
+    from sed.archive.dataset import Dataset
+    from sed.archive.dataset import Row as Part
+
+    again = Part("other/a.wav", "a", 1, 3.0, 2.0, said("a", "sad").annotation, None)
+    Dataset(archive).write("cc", [again])
+    outcome = sed("label", archive, f"{tmp_path / 'there'}/", "--to-format", "rttm")
+    assert outcome.code == 1
+    assert outcome.err.startswith(f"sed: {tmp_path / 'there' / 'a.rttm'} holds another recording")
+    assert rows(held_in(tmp_path / "there")) == rows(ARCHIVED)

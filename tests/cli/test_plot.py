@@ -242,3 +242,23 @@ def test_a_run_that_fails_leaves_the_old_picture(diarize: Command, files: Path) 
     assert diarize("empty.wav", "--plot", "old.png").code == 1
     assert Path("old.png").read_bytes() == b"old"
     assert leftovers(files, before) == set()
+
+
+@pytest.mark.usefixtures("files")
+def test_a_recording_of_a_dataset_is_drawn_as_that_of_a_file(sed: Command) -> None:
+    pytest.importorskip("pyarrow", reason="datasets need the extra 'archive'")
+    from sed.archive.dataset import Dataset, Row
+    from sed.formats import read
+
+    dataset = Dataset.open("emotions", {})
+    for held in read("two.rttm"):
+        row = Row("x.wav", held.uri, held.channel, None, None, held.annotation, None)
+        dataset.write(f"{held.uri}{held.channel}", [row])
+    for source in ("two.rttm", "emotions"):
+        outcome = sed("plot", source, "--uri", "talk", "--out", f"{source}.svg")
+        assert (outcome.code, outcome.err) == (0, "")
+    assert Path("emotions.svg").read_text() == Path("two.rttm.svg").read_text()
+    assert (
+        "holds no recording 'chat'"
+        in sed("plot", "emotions", "--uri", "chat", "--out", "x.png").error
+    )

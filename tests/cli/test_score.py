@@ -340,3 +340,88 @@ def test_scoring_imports_nothing_heavy(corpus):
     )
     arguments = ["--ref", corpus / "zed", "--hyp", corpus / "good", "--confidence", "0.95"]
     subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def archive(corpus: Path) -> Path:
+    """The good system's hypotheses as a dataset, in which `b` failed."""
+    pytest.importorskip("pyarrow", reason="datasets need the extra 'archive'")
+    from sed.archive.dataset import Dataset, Row
+
+    dataset = Dataset.open(corpus / "archive", {"model": "tiny"})
+    heard = [recording("a", 1, 2.5, "happy", 5.0), recording("c", 2.25, 5, "angry", 5.0)]
+    for number, each in enumerate(heard):
+        row = Row(f"{each.uri}.wav", each.uri, 1, each.duration, 4.0, each.annotation, None)
+        dataset.write(f"{number}{number}", [row])
+    dataset.write("ff", [Row("b.wav", "b", None, None, None, None, "b.wav: no audio in it")])
+    return dataset.folder
+
+
+def test_a_dataset_is_scored_as_a_folder_of_files_is(corpus, archive):
+    (corpus / "good" / "b.rttm").unlink()
+    arguments = ("--ref", corpus / "zed", "--per-file", "--format", "json", "--hyp")
+    folder, dataset = run(*arguments, corpus / "good"), run(*arguments, archive)
+    found, expected = (json.loads(outcome[1]) for outcome in (dataset, folder))
+    assert dataset[0] == folder[0] == 1  # b is missing
+    assert found["recordings"] == expected["recordings"] and found["parts"] == expected["parts"]
+    assert found["rules"]["missing"] == {str(archive): ["b"]}
+    assert dataset[2] == f"sed: 1 recording of {archive} failed: no hypothesis\n"
+    assert run(*arguments, archive, "--allow-missing")[0] == 0
+
+
+def test_a_dataset_may_be_the_reference_and_the_other_system(corpus, archive):
+    status, output, errors = run(
+        "--ref", archive, "--hyp", corpus / "good", "--compare", archive, "--format", "json"
+    )
+    found = json.loads(output)
+    assert status == 0 and found["rules"]["durations"]["reference"] == 2
+    assert [system["macro_eder"] for system in found["systems"][:2]] == [0.0, 0.0]
+    assert errors.splitlines() == [
+        f"sed: 1 recording of {archive} failed: not scored",
+        f"sed: 1 recording of {archive} failed: no hypothesis",
+    ]
+
+
+def test_a_dataset_beside_files_is_not_one_of_them(corpus, archive):
+    archive.rename(corpus / "good" / "archive")
+    status, _, errors = run("--ref", corpus / "zed", "--hyp", corpus / "good")
+    assert (status, errors) == (0, "")
+
+
+def test_a_dataset_without_recordings_is_refused(corpus, archive):
+    for part in sorted(archive.glob("part=*/*.parquet"))[:2]:
+        part.unlink()
+    status, _, errors = run("--ref", corpus / "zed", "--hyp", archive)
+    assert status == 2
+    assert errors == f"sed: {archive}: no recording in it but 1 that failed\n"
+
+
+def test_a_damaged_dataset_is_one_line(corpus, archive):
+    part = archive / "part=11" / "11.parquet"
+    part.write_bytes(part.read_bytes()[:50])
+    status, _, errors = run("--ref", corpus / "zed", "--hyp", archive)
+    assert status == 2 and errors.startswith(f"sed: {part}: damaged") and errors.count("\n") == 1
+
+
+def test_what_stands_twice_in_a_dataset_is_named_with_its_files(corpus, archive):
+    copy = archive / "part=22" / "22.parquet"
+    copy.parent.mkdir()
+    copy.write_bytes((archive / "part=11" / "11.parquet").read_bytes())
+    status, _, errors = run("--ref", corpus / "zed", "--hyp", archive)
+    assert status == 2 and f"'c' stands twice, in {copy} and in {archive}/part=11" in errors
+
+
+def test_pyarrow_is_loaded_for_a_dataset_only(corpus, archive):
+    def loads(hypotheses: Path) -> bool:
+        code = (
+            "import sys; from sed.scoring import read_side; read_side(sys.argv[1]); "
+            "print('pyarrow' in sys.modules, 'torch' in sys.modules)"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", code, str(hypotheses)], capture_output=True, text=True
+        )
+        pyarrow, torch = found.stdout.split()
+        assert torch == "False"
+        return pyarrow == "True"
+
+    assert loads(archive) and not loads(corpus / "good")
