@@ -61,7 +61,7 @@ HEADS: dict[str, dict[str, Any]] = {
     "hubert": {**LINEAR, "pooling_window": 4, "pooling_stride": 2},
     "lstm": {**ATTENTIVE, "block": "lstm", "pooling": "mean", "num_cells": 8},
     "blstm": {**ATTENTIVE, "block": "blstm", "num_cells": 8},
-    "tdnn": {**ATTENTIVE, "block": "tdnn", "num_layers": 2},
+    "tdnn": {**ATTENTIVE, "block": "tdnn", "num_layers": 2, "reach": 3},
 }
 
 SHORT = (1, 50, 379, 380, 399, 400, 401, 640, 719, 720, 721)

@@ -36,8 +36,11 @@ class AttentiveHead(nn.Module):
         mean-variance   frame: W1 x[t] + W2 (x[t] - mean)^2 + b
         utterance       sum_t alpha[t] frame[t]
 
-    A network that was trained on utterances therefore diarizes. One that is trained on frames
-    leaves the attention as it was with ``mean``, since no frame's logits depend on it.
+    A network that was trained on utterances therefore diarizes. But frames that the attention
+    passes over have learned nothing: their logits are whatever they are. With `reach` a frame's
+    logits are those of the utterance that is around it, as far as that, which is what the network
+    has learned to judge. One that is trained on frames leaves the attention as it was with
+    ``mean`` and no `reach`, since no frame's logits depend on it.
 
     **Several corpora.** With `tasks` there is a linear layer for each corpus behind one block and
     one attention, as in the paper's multi-task setup: each gives the classes that its corpus is
@@ -52,6 +55,8 @@ class AttentiveHead(nn.Module):
         See `sed.heads.temporal`.
     pooling : {"mean", "mean-variance"}
         See `sed.heads.pooling.LocalAttention`.
+    reach : int
+        Frames on each side that a frame's logits are found from, none by default.
     tasks : dict of str to list of str, optional
         Classes of each corpus, by its name; a single task by default.
     task : str, optional
@@ -92,6 +97,7 @@ class AttentiveHead(nn.Module):
         *,
         block: str = "tdnn",
         pooling: str = "mean-variance",
+        reach: int = 0,
         tasks: Mapping[str, Sequence[str]] | None = None,
         task: str | None = None,
         **options: Any,
@@ -101,6 +107,9 @@ class AttentiveHead(nn.Module):
             raise ValueError(f"unknown block {block!r}; known are {', '.join(BLOCKS)}")
         if pooling not in POOLINGS:
             raise ValueError(f"unknown pooling {pooling!r}; known are {', '.join(POOLINGS)}")
+        if not isinstance(reach, int) or reach < 0:
+            raise ValueError(f"reach is {reach!r}, no number of frames from 0 on")
+        self.reach = reach
         self.block = BLOCKS[block](num_features, **options)
         self.pooling = LocalAttention(self.block.num_outputs, variance=pooling == "mean-variance")
         self.task, self.classes = task, _classes_of(tasks or {}, task, num_classes)
@@ -117,10 +126,12 @@ class AttentiveHead(nn.Module):
     def context(self) -> int | None:
         """Frames on each side that a frame's logits depend on, None where it is all of them.
 
-        A variance is taken around the mean of all frames, and an LSTM hears everything. Such a
-        network hears windows in inference, as an encoder does.
+        Without a `reach` a variance is taken around the mean of all frames, and an LSTM hears
+        everything. Such a network hears windows in inference, as an encoder does.
         """
-        return None if self.pooling.variance else self.block.context
+        if self.block.context is None or (self.pooling.variance and not self.reach):
+            return None
+        return self.block.context + self.reach
 
     def forward(
         self, features: Tensor, lengths: Tensor | None = None, *, task: str | None = None
@@ -141,7 +152,9 @@ class AttentiveHead(nn.Module):
             Zero beyond a sequence's length.
         """
         frames = self.block(features, lengths)
-        if self.pooling.variance:
+        if self.reach:
+            frames = self.pooling.around(frames, self.reach, lengths)
+        elif self.pooling.variance:
             frames = self.pooling.statistics(frames, self.pooling.weights(frames, lengths))
         return without_padding(self._layer(task)(frames), lengths)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sed.heads.padding import true_frames, without_padding
 
@@ -89,6 +90,35 @@ class LocalAttention(nn.Module):
         distances = frames - weighted_mean(frames, weights)[:, None]
         return torch.cat((frames, distances.square()), dim=-1)
 
+    def around(self, frames: Tensor, reach: int, lengths: Tensor | None = None) -> Tensor:
+        """Mean of what is around each frame, and its variance: equations 1 to 3 over a window.
+
+        Parameters
+        ----------
+        frames, lengths
+            As in `weights`.
+        reach : int
+            Frames of the window on each side.
+
+        Returns
+        -------
+        (batch, num_frames, num_outputs) Tensor
+        """
+        frames = without_padding(frames, lengths)
+        scores: Tensor = self.scores(frames)
+        if lengths is not None:
+            scores = scores.masked_fill(~true_frames(frames.shape[1], lengths)[:, :, None], -1e30)
+        scores = (scores - scores.amax(dim=1, keepdim=True).detach()).clamp(
+            min=-60.0
+        )  # never all zero
+        importance = without_padding(scores.exp(), lengths)
+        total = windowed_mean(importance, reach).clamp(min=1e-30)
+        mean = windowed_mean(importance * frames, reach) / total
+        if not self.variance:
+            return mean
+        square = windowed_mean(importance * frames.square(), reach) / total
+        return torch.cat((mean, (square - mean.square()).clamp(min=0.0)), dim=-1)
+
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Mean of each sequence, and its variance (equations 2 and 3).
 
@@ -125,3 +155,24 @@ def weighted_mean(frames: Tensor, weights: Tensor) -> Tensor:
     tensor([[2.]])
     """
     return (weights[:, :, None] * frames).sum(dim=1)
+
+
+def windowed_mean(frames: Tensor, reach: int) -> Tensor:
+    """Mean of each frame and those up to `reach` away, with zeros past the ends.
+
+    Parameters
+    ----------
+    frames : (batch, num_frames, num_features) Tensor
+    reach : int
+
+    Returns
+    -------
+    (batch, num_frames, num_features) Tensor
+
+    Examples
+    --------
+    >>> windowed_mean(torch.tensor([[[3.0], [0.0], [0.0], [6.0]]]), 1).flatten().tolist()
+    [1.0, 1.0, 2.0, 2.0]
+    """
+    windows = F.pad(frames, (0, 0, reach, reach)).unfold(1, 2 * reach + 1, 1)
+    return windows.mean(dim=-1)

@@ -161,7 +161,7 @@ def prepare(
     if run_opts["precision"] not in (None, "fp32", "bf16"):
         raise ValueError(f"networks are trained in fp32 or bf16, not {run_opts['precision']!r}")
     given = {key.name: hparams[key.name] for key in fields(UtteranceFitting)}
-    for name in ("seed", "num_workers", "num_test"):
+    for name in ("seed", "num_workers", "num_test", "reach"):
         check_whole(name, hparams[name], least=0)
     if run_opts["debug"]:
         given |= {"max_epochs": 1, "steps_per_epoch": run_opts["debug_batches"]}
@@ -170,7 +170,8 @@ def prepare(
         if not parts[part]:
             raise ValueError(f"nobody is left to {part} on; change the settings of the split")
     classes = _classes(hparams, parts)
-    head = {"name": "attentive", "block": hparams["block"], "pooling": hparams["pooling"]}
+    names = ("block", "pooling", "reach")
+    head = {"name": "attentive", **{name: hparams[name] for name in names}}
     own = hparams["classes"]
     if hparams["layers"] == "multi-task":
         task = hparams["diarizing"] or hparams["corpora"][0]

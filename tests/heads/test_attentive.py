@@ -76,11 +76,28 @@ def test_logits_are_those_of_the_equations(block: str, pooling: str) -> None:
 
 @torch.no_grad()
 @VARIATIONS
+def test_with_a_reach_a_frame_is_the_utterance_around_it(block: str, pooling: str) -> None:
+    """And the utterance as a whole is what it was."""
+    head, features = head_of(block, pooling).double(), torch.randn(1, 20, NUM_FEATURES).double()
+    torch.nn.init.normal_(head.pooling.scores.weight, std=4.0)
+    utterance = head.utterance(features)
+    head.reach = 3
+    frames = head.block(features)
+    for time, logits in enumerate(head(features)[0]):
+        around = frames[:, max(0, time - 3) : time + 4]
+        expected = head.classify(head.pooling(around))[0]
+        torch.testing.assert_close(logits, expected, atol=1e-9, rtol=0)
+    torch.testing.assert_close(head.utterance(features), utterance, atol=0, rtol=0)
+
+
+@torch.no_grad()
+@VARIATIONS
 @pytest.mark.parametrize("filling", [1e6, math.nan])
+@pytest.mark.parametrize("reach", [0, 2])
 def test_a_sequence_scores_the_same_alone_and_in_a_batch(
-    block: str, pooling: str, filling: float
+    block: str, pooling: str, filling: float, reach: int
 ) -> None:
-    head = head_of(block, pooling)
+    head = head_of(block, pooling, reach=reach)
     sequences, batch, lengths = padded([12, 1, 17, 2], filling)
     logits, utterances = head(batch, lengths), head.utterance(batch, lengths)
     attention = head.attention(batch, lengths)
@@ -103,6 +120,14 @@ def test_the_context_is_finite_where_nothing_hears_everything() -> None:
     assert {key: value for key, value in contexts.items() if value is not None} == {
         ("tdnn", "mean"): 2
     }
+    with_reach = [head_of("tdnn", pooling, reach=3) for pooling in POOLINGS]
+    assert [head.context for head in with_reach] == [5, 5]
+    torch.nn.init.normal_(with_reach[1].pooling.scores.weight, std=0.1)
+    features = torch.randn(1, 30, NUM_FEATURES, requires_grad=True)
+    with_reach[1](features)[0, 15].sum().backward()
+    assert features.grad is not None
+    heard = features.grad[0].abs().sum(dim=1).nonzero().flatten().tolist()
+    assert heard == list(range(10, 21))
 
 
 @VARIATIONS
@@ -141,6 +166,7 @@ def test_a_task_leaves_the_layers_of_others_alone() -> None:
     ("settings", "complaint"),
     [
         ({"block": "gru"}, "unknown block 'gru'; known are lstm, blstm, tdnn"),
+        ({"reach": -1}, "reach is -1, no number of frames from 0 on"),
         ({"pooling": "max"}, "unknown pooling 'max'; known are mean, mean-variance"),
         ({"tasks": TASKS}, "diarizes is None; the tasks are emodb, ravdess"),
         ({"tasks": TASKS, "task": "iemocap"}, "is 'iemocap'; the tasks are emodb, ravdess"),
