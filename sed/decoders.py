@@ -135,9 +135,7 @@ class AVFile:
         arrays: list[np.ndarray] = []
         size = 0
         for frame in _decode(self.name):
-            # packed: (1, num_samples * num_channels); planar: (num_channels, num_samples)
-            array = frame.to_ndarray()
-            array = array.T if frame.format.is_planar else array.reshape(frame.samples, -1)
+            array = samples_of(frame)
             arrays.append(array)
             size += array.size
             if size >= _BLOCK:
@@ -210,6 +208,40 @@ def open_source(path: Path) -> Source:
     if status.st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes); copy or record it again")
     return SoundFile.open(path) or AVFile.open(path)
+
+
+def samples_of(frame: AudioFrame) -> np.ndarray:
+    """Samples (num_samples, num_channels) of a decoded frame, of whatever type they are."""
+    # packed: (1, num_samples * num_channels); planar: (num_channels, num_samples)
+    array = frame.to_ndarray()
+    return array.T if frame.format.is_planar else array.reshape(frame.samples, -1)
+
+
+def stated_duration(path: str | Path) -> float | None:
+    """Seconds that a file's header states, at once and perhaps wrongly; None if it states none.
+
+    Examples
+    --------
+    >>> stated_duration("no such file.wav") is None
+    True
+    """
+    import av
+    import soundfile
+
+    try:
+        if not _looks_like_mpeg(Path(path)):
+            with soundfile.SoundFile(path) as file:
+                if 0 < file.frames < 2**62:
+                    return float(file.frames / file.samplerate)
+    except (soundfile.LibsndfileError, OSError, TypeError, UnicodeEncodeError):
+        pass
+    try:
+        options = {"protocol_whitelist": "file"}
+        with av.open(f"file:{os.path.abspath(path)}", options=options) as container:
+            duration = container.duration
+    except (av.FFmpegError, OSError, ValueError):
+        return None
+    return None if duration is None else duration / av.time_base
 
 
 def to_float32(samples: np.ndarray) -> np.ndarray:

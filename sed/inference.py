@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import groupby, islice, pairwise
-from typing import Any, Protocol, TypeVar
+from itertools import pairwise
 
 import numpy as np
 import torch
 from pyannote.core import SlidingWindowFeature, Timeline
-from torch import Tensor
 
 from sed.audio import Recording
-from sed.specifications import Specifications
+from sed.batching import Model, Network, batches, behind
 from sed.vad import Hook
-from sed.windows import Window, plan
+from sed.windows import Layout, Window, plan
+
+__all__ = ["Inference", "Model"]
 
 BLOCK = 30.0
 """Seconds that are read at once."""
 
 NUM_BLOCKS_AHEAD = 2
 """Blocks that wait for the network; while it works on a batch, the next one is read."""
-
-MAX_BATCH_SIZE = 64
-"""Windows that a batch holds at most, however much memory there is."""
-
-
-T = TypeVar("T")
-
-
-class Model(Protocol):
-    """What gives posteriors: an `sed.model.EmotionModel`, or the session of an exported one."""
-
-    @property
-    def specifications(self) -> Specifications:
-        """What it expects and promises."""
-
-    @property
-    def decoding(self) -> Mapping[str, Any]:
-        """Arguments of `sed.decoding.Decoding` that suit it."""
-
-    def __call__(self, waveform: Tensor, /) -> Tensor:
-        """Posteriors (batch, num_frames, num_classes) of waveforms (batch, num_samples)."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +94,22 @@ class Inference:
         OSError, ValueError
             If the recording cannot be read, or not even one window fits into the device's memory.
         """
+        layout = self.layout(recording, speech, windows)
+
+        def tell(num_done: int) -> None:
+            if hook is not None:
+                completed = layout.offsets[num_done - 1]
+                hook("emotions", None, completed=completed, total=recording.duration)
+
+        with closing(_read_ahead(self.packed(recording, layout))) as stream:
+            sums = self.sums(layout.windows, stream, tell=tell)
+        return self.posteriors(layout, sums)
+
+    def layout(self, recording: Recording, speech: Timeline, windows: Timeline) -> Layout:
+        """What the network is to hear of a recording; parameters are those of a call.
+
+        ``posteriors(layout, sums(layout.windows, packed(recording, layout)))`` is what a call does.
+        """
         specifications = self.model.specifications
         grid = specifications.grid
         num_frames = grid.num_frames(recording.num_samples(grid.sample_rate))
@@ -127,22 +122,11 @@ class Inference:
             for core, window in zip(pairwise(bounds), windows, strict=True)
             if core[0] < core[1]
         }
-        posteriors = np.zeros((num_frames, len(specifications.classes)), dtype=np.float32)
-        posteriors[:, specifications.neutral] = 1.0
-        posteriors[frames[bounds[0] :]] = 0.0
         planned = plan(list(offsets), len(frames), specifications)
-        with closing(_read_ahead(self._packed(recording, heard))) as stream:
-            for window, scores in self._scores(self._inputs(planned, stream)):
-                first, end = window.counted.start, window.counted.stop
-                counted = scores[first - window.start : end - window.start]
-                posteriors[frames[first:end]] += window.weights[:, None] * counted
-                if hook is not None:
-                    completed = offsets[window.first, window.end]
-                    hook("emotions", None, completed=completed, total=recording.duration)
-        return grid.feature(posteriors, labels=list(specifications.classes))
+        return Layout(heard, tuple(planned), tuple(offsets.values()))
 
-    def _packed(self, recording: Recording, heard: np.ndarray) -> Generator[np.ndarray]:
-        """Samples of the frames with speech, joined, block by block."""
+    def packed(self, recording: Recording, layout: Layout) -> Generator[np.ndarray]:
+        """Samples of the frames that are heard, joined, block by block."""
         grid = self.model.specifications.grid
         frames_per_block = grid.frame(BLOCK)
         blocks = recording.blocks(
@@ -150,17 +134,69 @@ class Inference:
         )
         for index, block in enumerate(blocks):
             first = index * frames_per_block
-            runs = grid.runs(heard[first : first + frames_per_block]) * grid.hop
+            runs = grid.runs(layout.heard[first : first + frames_per_block]) * grid.hop
             if len(runs):
                 yield np.concatenate([block[start:end] for start, end in runs])
 
+    def sums(
+        self,
+        windows: Sequence[Window],
+        stream: Iterator[np.ndarray],
+        *,
+        origin: int = 0,
+        tell: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """Weighted posteriors of windows that follow each other, added up.
+
+        Those of all windows of a layout are its posteriors. Those of a part lack, around its ends,
+        what its neighbours add: no frame is in more than two windows, so it does not matter in
+        which order parts are added.
+
+        Parameters
+        ----------
+        windows : sequence of Window
+        stream : iterator of (num_samples,) np.ndarray
+            From `packed`, in blocks of any lengths.
+        origin : int
+            Packed frame that the stream begins with, no later than the first window.
+        tell : callable, optional
+            Told how many windows are done.
+
+        Returns
+        -------
+        (num_frames, num_classes) np.ndarray of float32
+            From the first frame that counts in the first window to the last that does in the last.
+        """
+        num_classes = len(self.model.specifications.classes)
+        if not windows:
+            return np.zeros((0, num_classes), dtype=np.float32)
+        begin = windows[0].counted.start
+        sums = np.zeros((windows[-1].counted.stop - begin, num_classes), dtype=np.float32)
+        scored = self._scores(self._inputs(windows, stream, origin))
+        for num_done, (window, scores) in enumerate(scored, 1):
+            first, end = window.counted.start, window.counted.stop
+            counted = scores[first - window.start : end - window.start]
+            sums[first - begin : end - begin] += window.weights[:, None] * counted
+            if tell is not None:
+                tell(num_done)
+        return sums
+
+    def posteriors(self, layout: Layout, sums: np.ndarray) -> SlidingWindowFeature:
+        """Posteriors of a recording from those of all windows; what is not heard is neutral."""
+        specifications = self.model.specifications
+        frames = np.flatnonzero(layout.heard)
+        num_classes = len(specifications.classes)
+        posteriors = np.zeros((len(layout.heard), num_classes), dtype=np.float32)
+        posteriors[:, specifications.neutral] = 1.0
+        posteriors[frames[len(frames) - len(sums) :]] = sums
+        return specifications.grid.feature(posteriors, labels=list(specifications.classes))
+
     def _inputs(
-        self, windows: Iterable[Window], stream: Iterator[np.ndarray]
+        self, windows: Iterable[Window], stream: Iterator[np.ndarray], origin: int
     ) -> Iterator[tuple[Window, np.ndarray]]:
-        """Samples that the network hears for each window."""
+        """Samples that the network hears for each window; `origin` is where the stream begins."""
         grid = self.model.specifications.grid
         packed = np.zeros(0, dtype=np.float32)
-        origin = 0  # packed frame that the buffer begins with
         for window in windows:
             packed = packed[(window.start - origin) * grid.hop :]
             origin = window.start
@@ -176,117 +212,13 @@ class Inference:
         self, inputs: Iterable[tuple[Window, np.ndarray]]
     ) -> Iterator[tuple[Window, np.ndarray]]:
         """Posteriors of all frames of each window."""
-        network = _Network(self.model, torch.device(self.device), self.batch_size)
+        network = Network(self.model, torch.device(self.device), self.batch_size)
         launched = (
             ([window for window, _ in batch], network([waveform for _, waveform in batch]))
-            for batch in _batches(inputs, lambda: network.batch_size)
+            for batch in batches(inputs, lambda: network.batch_size)
         )
-        for windows, fetch in _behind(launched, network.num_in_flight):
+        for windows, fetch in behind(launched, network.num_in_flight):
             yield from zip(windows, fetch(), strict=True)
-
-
-class _Network:
-    """A model that is given no more windows at once than memory holds.
-
-    Parameters
-    ----------
-    model : Model
-    device : torch.device
-    batch_size : int or None
-        None to look, on a GPU, at what the first windows take and how much is free.
-    """
-
-    def __init__(self, model: Model, device: torch.device, batch_size: int | None) -> None:
-        self.model, self.device = model, device
-        self.batch_size = batch_size or 1
-        self.on_gpu = device.type == "cuda"
-        self.num_in_flight = int(self.on_gpu)  # batches fetched when the next is under way
-        self._measures = self.on_gpu and batch_size is None
-
-    @torch.inference_mode()
-    def __call__(self, inputs: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
-        """What waits for the posteriors (batch, num_frames, num_classes) of equally long inputs."""
-        waveforms = torch.from_numpy(np.stack(inputs))
-        if self.on_gpu:
-            waveforms = waveforms.pin_memory()
-        posteriors = self._measured(waveforms) if self._measures else self._in_pieces(waveforms)
-        arrived = torch.cuda.current_stream(self.device).record_event() if self.on_gpu else None
-
-        def fetch() -> np.ndarray:
-            if arrived is not None:
-                arrived.synchronize()
-            return torch.cat(posteriors).numpy()
-
-        return fetch
-
-    def _in_pieces(self, waveforms: Tensor) -> list[Tensor]:
-        """Posteriors of one batch, in halves and their halves where memory is too small."""
-        posteriors: list[Tensor] = []
-        num_done = 0
-        while num_done < len(waveforms):
-            batch = waveforms[num_done : num_done + self.batch_size]
-            try:
-                scores = self.model(batch.to(self.device, non_blocking=self.on_gpu)).float()
-                posteriors.append(scores.to("cpu", non_blocking=self.on_gpu))
-                num_done += len(batch)
-            except torch.OutOfMemoryError:
-                self.batch_size = len(batch) // 2
-            if self.batch_size == 0:
-                seconds = waveforms.shape[1] / self.model.specifications.sample_rate
-                raise ValueError(
-                    f"{seconds:.1f} s of speech at once do not fit into the memory of "
-                    f"{self.device}; take shorter windows or another device"
-                )
-        return posteriors
-
-    def _measured(self, waveforms: Tensor) -> list[Tensor]:
-        """Posteriors of the first window, which tells how many fit."""
-        self._measures = False
-        before = torch.cuda.memory_allocated(self.device)
-        torch.cuda.reset_peak_memory_stats(self.device)
-        posteriors = self._in_pieces(waveforms)
-        taken = torch.cuda.max_memory_allocated(self.device) - before
-        free, _ = torch.cuda.mem_get_info(self.device)
-        free += torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-        self.batch_size = fitting_batch_size(taken, free)
-        return posteriors
-
-
-def fitting_batch_size(taken: int, free: int) -> int:
-    """Number of windows that fit into memory, of which a quarter is left alone.
-
-    Parameters
-    ----------
-    taken : int
-        Bytes that one window takes.
-    free : int
-        Bytes.
-
-    Examples
-    --------
-    >>> [fitting_batch_size(taken=30, free=free) for free in (20, 400, 40_000)]
-    [1, 10, 64]
-    """
-    return max(1, min(MAX_BATCH_SIZE, free * 3 // 4 // max(1, taken)))
-
-
-def _batches(
-    inputs: Iterable[tuple[Window, np.ndarray]], batch_size: Callable[[], int]
-) -> Iterator[list[tuple[Window, np.ndarray]]]:
-    """Windows that follow each other and are equally long, as many as a batch has by then."""
-    for _, equally_long in groupby(inputs, key=lambda item: len(item[1])):
-        while batch := list(islice(equally_long, batch_size())):
-            yield batch
-
-
-def _behind(items: Iterable[T], count: int) -> Iterator[T]:
-    """Items, each of which is given when `count` more have been made."""
-    waiting: deque[T] = deque()
-    for item in items:
-        waiting.append(item)
-        if len(waiting) > count:
-            yield waiting.popleft()
-    yield from waiting
 
 
 def _read_ahead(blocks: Generator[np.ndarray]) -> Generator[np.ndarray]:

@@ -73,6 +73,24 @@ class Window:
         return weights
 
 
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Which frames of a recording the network hears, and in which windows.
+
+    Parameters
+    ----------
+    heard : (num_frames,) np.ndarray of bool
+    windows : tuple of Window
+        In packed frames; they follow each other up to the last frame that is heard.
+    offsets : tuple of float
+        Seconds of the recording at which the core of each window ends.
+    """
+
+    heard: np.ndarray
+    windows: tuple[Window, ...]
+    offsets: tuple[float, ...]
+
+
 def margin(specifications: Specifications) -> float:
     """Seconds that a window holds beyond each seam, for `sed.segmentation.Segmentation`.
 

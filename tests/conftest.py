@@ -16,7 +16,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # pytest loads these by itself; as modules with doctests, two of one name are in each other's way.
-collect_ignore = ["conftest.py", "cli/conftest.py"]
+collect_ignore = ["conftest.py", "archive/conftest.py", "cli/conftest.py"]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

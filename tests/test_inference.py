@@ -14,7 +14,8 @@ from tiny_model import tiny_model
 from torch import Tensor
 
 from sed.audio import Recording
-from sed.inference import NUM_BLOCKS_AHEAD, Inference, Model, _behind
+from sed.batching import behind
+from sed.inference import NUM_BLOCKS_AHEAD, Inference, Model
 from sed.segmentation import Segmentation
 from sed.specifications import Specifications
 from sed.windows import margin
@@ -347,7 +348,7 @@ def test_a_batch_is_fetched_when_the_next_one_is_under_way() -> None:
             events.append(("launch", number))
             yield number
 
-    for number in _behind(launched(), 1):
+    for number in behind(launched(), 1):
         events.append(("fetch", number))
     order = "launch 0, launch 1, fetch 0, launch 2, fetch 1, fetch 2"
     assert ", ".join(f"{what} {number}" for what, number in events) == order

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sed.audio import Recording
 from sed.cli.errors import EXPECTED, FAILED, describe, report
 from sed.cli.inputs import STANDARD_INPUT, Input, find_inputs, spool_folder
 from sed.cli.outputs import Diarized, Outputs
 from sed.cli.progress import SPEECH_SHARE, DiarizationProgress
-from sed.decoding import Binarize
+from sed.errors import about
 from sed.formats import AnnotatedRecording
+from sed.loading import load_pipeline, open_channels
 from sed.pipeline import Pipeline
-from sed.processors import set_threads
-from sed.vad import VAD, VADS, Oracle, vad_named
+
+__all__ = ["Selection", "diarize_all", "load_pipeline"]
 
 
 @dataclass(frozen=True)
@@ -27,73 +27,6 @@ class Selection:
 
     inputs: Sequence[str]
     channel: str
-
-
-def load_pipeline(
-    model: str,
-    *,
-    device: str,
-    dtype: str,
-    vad: str,
-    decoding: dict[str, Any],
-    speech: dict[str, Any],
-) -> Pipeline:
-    """Pipeline of the command's options, on as many threads as there are cores for it.
-
-    Raises
-    ------
-    ValueError
-        If the model, device, VAD or a setting does not exist.
-    """
-    set_threads()
-    return Pipeline.from_pretrained(
-        model,
-        device=choose_device(device),
-        dtype=dtype,
-        vad=choose_vad(vad),
-        binarize=Binarize(**speech),
-        decoding=decoding,
-    )
-
-
-def choose_device(name: str) -> str:
-    """Torch device of a name; "auto" is a CUDA GPU where there is one, else the processor.
-
-    Raises
-    ------
-    ValueError
-        If this machine has no such device.
-    """
-    import torch
-
-    available = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name == "auto":
-        return "cuda" if available["cuda"] else "cpu"
-    kind, colon, index = name.partition(":")
-    count = torch.cuda.device_count() if kind == "cuda" else 1
-    if not available.get(kind) or (colon and index not in map(str, range(count))):
-        usable = ", ".join(device for device, there in available.items() if there)
-        raise ValueError(f"--device {name} is not available here; choose auto or {usable}")
-    return name
-
-
-def choose_vad(name: str) -> VAD:
-    """Detector of a name, or the regions of an RTTM or UEM file.
-
-    Raises
-    ------
-    ValueError
-        If it is neither.
-    """
-    if name in VADS:
-        return vad_named(name)
-    if not Path(name).is_file():
-        raise ValueError(f"--vad takes {', '.join(VADS)} or an RTTM or UEM file, not {name!r}")
-    return Oracle.from_file(name)
 
 
 def diarize_all(pipeline: Pipeline, selection: Selection, outputs: Outputs, *, debug: bool) -> int:
@@ -113,12 +46,12 @@ def diarize_all(pipeline: Pipeline, selection: Selection, outputs: Outputs, *, d
 
     def failed(name: str, message: str) -> None:
         nonlocal num_failed
-        report(message if message.startswith(name) else f"{name}: {message}", debug=debug)
+        report(about(name, message), debug=debug)
         num_failed += 1
 
     has_encoder = pipeline.inference.model.specifications.context is None
     with (
-        _log_lines(quiet=outputs.quiet),
+        log_lines(quiet=outputs.quiet),
         spool_folder() as spool,
         DiarizationProgress(
             _count(selection.inputs),
@@ -155,10 +88,8 @@ def _diarize_one(
     pipeline: Pipeline, item: Input, channel: str, progress: DiarizationProgress
 ) -> list[Diarized]:
     """Channels of one recording with their emotions, and what these were found from."""
-    number = int(channel) if channel.isdecimal() else None
-    recording = Recording.open(item.path, uri=item.uri, channel=number)
     diarized = []
-    for side in recording.split() if channel == "split" else (recording,):
+    for side in open_channels(item.path, channel, uri=item.uri):
         stages: dict[str, Any] = {}  # what each one gives last
 
         def hook(step: str, artifact: object, **progress_of: Any) -> None:
@@ -176,7 +107,7 @@ def _diarize_one(
 
 
 @contextlib.contextmanager
-def _log_lines(*, quiet: bool) -> Iterator[None]:
+def log_lines(*, quiet: bool) -> Iterator[None]:
     """Show what the package logs, such as a truncated file, as lines on standard error."""
     logger, handler = logging.getLogger("sed"), _Lines(logging.ERROR if quiet else logging.WARNING)
     logger.addHandler(handler)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from sed.cli import archive, options
 from sed.cli.errors import one_line_errors
 from sed.cli.label import FORMAT_NAMES
-from sed.cli.settings import load_settings
 
-WRITE, SEGMENTS = "Results", "Segments (by default as suits the model)"
-"""Panels of the help."""
+WRITE = "Results"
+"""Panel of the help."""
 
 EPILOG = """
 Exit status: 0 all well, 1 some recordings failed (the others are written), 2 wrong use.
@@ -25,6 +25,8 @@ Examples:
 
   sed diarize calls/ --channel split --out emotions/ --format json
 
+  sed diarize calls/ --parquet emotions/ --jobs 4
+
   ffmpeg -i talk.mkv -f wav - | sed diarize - --rttm -
 """
 
@@ -36,7 +38,7 @@ def diarize(
         typer.Argument(
             metavar="INPUT",
             help="Audio or video files, folders (searched recursively), globs, or - for "
-            "standard input.",
+            "standard input; with --parquet also manifests and URIs.",
             show_default=False,
         ),
     ],
@@ -97,77 +99,34 @@ def diarize(
             rich_help_panel=WRITE,
         ),
     ] = False,
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Embedded model, a model's folder, or OWNER/NAME on the Hugging Face hub; see "
-            "sed models.",
-        ),
-    ] = "timnet-mfcc",
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps.")] = "auto",
-    dtype: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Numbers an encoder computes in: auto, float32, bfloat16, float16 or int8.",
-        ),
-    ] = "auto",
-    vad: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="What finds the speech: silero, energy, none, or an RTTM or UEM file.",
-        ),
-    ] = "silero",
+    model: options.Model = "timnet-mfcc",
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    vad: options.Vad = "silero",
     channel: Annotated[
         str,
         typer.Option(
             metavar="WHICH", help="mix, a channel's number, or split: each channel on its own."
         ),
     ] = "mix",
-    smoothing: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Smooth the posteriors: none, mean, median or total-variation.",
-            rich_help_panel=SEGMENTS,
-        ),
-    ] = None,
-    min_duration: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="How long an emotion lasts at least.",
-            rich_help_panel=SEGMENTS,
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PROBABILITY",
-            help="Emotions with a lower posterior count as neutral.",
-            rich_help_panel=SEGMENTS,
-        ),
-    ] = None,
+    smoothing: options.Smoothing = None,
+    min_duration: options.MinDuration = None,
+    threshold: options.Threshold = None,
     with_neutral: Annotated[
         bool,
         typer.Option(
             "--with-neutral",
             help="Write neutral stretches too, silence included: leaves no hole.",
-            rich_help_panel=SEGMENTS,
+            rich_help_panel=options.SEGMENTS,
         ),
     ] = False,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            callback=load_settings,
-            is_eager=True,
-            help="TOML file of settings; options win.",
-        ),
-    ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
+    parquet: archive.Parquet = None,
+    jobs: archive.Jobs = None,
+    engine: archive.Engine = None,
+    address: archive.Address = None,
+    retry_failed: archive.RetryFailed = False,
+    config: options.Config = None,
+    debug: options.Debug = False,
 ) -> None:
     """Find which emotion appears when, and write it as RTTM, JSON or another format.
 
@@ -175,10 +134,17 @@ def diarize(
     """
     with one_line_errors(debug=debug):
         _check(channel=channel, min_duration=min_duration, format=format, out=out)
-        from sed.cli.batch import Selection, diarize_all, load_pipeline
-        from sed.cli.outputs import Outputs
-        from sed.cli.pictures import Pictures
-
+        given = archive.ArchiveOptions(parquet, engine, jobs, address, retry_failed)
+        given.check(
+            inputs,
+            {
+                "--rttm": rttm,
+                "--json": json,
+                "--plot": plot,
+                "--html": html,
+                "--timeline": timeline,
+            },
+        )
         tables = context.obj or {}
         changes = {
             "smoothing": smoothing,
@@ -186,7 +152,22 @@ def diarize(
             "threshold": threshold,
             "with_neutral": with_neutral or None,
         }
-        decoding = {key: value for key, value in changes.items() if value is not None}
+        chosen = {key: value for key, value in changes.items() if value is not None}
+        decoding, speech = {**tables.get("decoding", {}), **chosen}, tables.get("speech", {})
+        if parquet is not None:
+            from sed.archive.work import Work
+
+            code = archive.diarize_into(
+                inputs,
+                given,
+                Work(model, device, dtype, vad, channel, decoding, speech, out, format or "rttm"),
+                quiet=quiet,
+            )
+            raise typer.Exit(code)
+        from sed.cli.batch import Selection, diarize_all, load_pipeline
+        from sed.cli.outputs import Outputs
+        from sed.cli.pictures import Pictures
+
         outputs = Outputs(
             rttm,
             json,
@@ -199,12 +180,7 @@ def diarize(
         )
         with outputs:
             pipeline = load_pipeline(
-                model,
-                device=device,
-                dtype=dtype,
-                vad=vad,
-                decoding={**tables.get("decoding", {}), **decoding},
-                speech=tables.get("speech", {}),
+                model, device=device, dtype=dtype, vad=vad, decoding=decoding, speech=speech
             )
             code = diarize_all(pipeline, Selection(inputs, channel), outputs, debug=debug)
     raise typer.Exit(code)
@@ -222,8 +198,7 @@ def _check(
     """
     if channel not in ("mix", "split") and not (channel.isdecimal() and int(channel) > 0):
         raise ValueError(f"--channel takes mix, split or a number from 1 on, not {channel!r}")
-    if min_duration is not None and not 0.0 <= min_duration < 3600.0:
-        raise ValueError(f"--min-duration takes 0 to 3600 seconds, not {min_duration}")
+    options.check_min_duration(min_duration)
     if format is not None:
         from sed.formats import format_named
 

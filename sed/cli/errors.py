@@ -7,31 +7,24 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 
 import typer
 
+from sed.errors import EXPECTED, describe, naming
+
+__all__ = [
+    "EXPECTED",
+    "FAILED",
+    "INTERRUPTED",
+    "WRONG_USE",
+    "describe",
+    "naming",
+    "one_line_errors",
+    "report",
+]
+
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 """Exit codes: some recordings failed; the command was used wrongly; Ctrl-C."""
-
-EXPECTED = (ValueError, OSError)
-"""What input and output may raise; anything else is a defect and shows its traceback."""
-
-
-def describe(error: BaseException) -> str:
-    """One line about an error, the file first.
-
-    Examples
-    --------
-    >>> describe(FileNotFoundError(2, "No such file or directory", "call.wav"))
-    'call.wav: no such file or directory'
-    """
-    message = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        message = error.strerror[0].lower() + error.strerror[1:]
-        if error.filename is not None:
-            message = f"{os.fspath(error.filename)}: {message}"
-    return " ".join(message.split()) or type(error).__name__
 
 
 def report(message: str, *, debug: bool = False) -> None:
@@ -39,17 +32,6 @@ def report(message: str, *, debug: bool = False) -> None:
     if debug:
         traceback.print_exc()
     print(f"sed: {message}", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def naming(path: str | Path) -> Iterator[None]:
-    """Name the file in a system's error that does not, such as that of a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None and error.filename is None:
-            error.filename = os.fspath(path)
-        raise
 
 
 @contextlib.contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
-import os
 import shutil
 import sys
 import tempfile
@@ -12,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sed.audio import find_recordings
-from sed.cli.errors import EXPECTED, describe
-from sed.labels import spelling_in_rttm
+from sed.archive.items import find_files
+from sed.archive.names import Names
+from sed.errors import EXPECTED, describe
 
 STANDARD_INPUT = "-"
 
@@ -51,11 +49,11 @@ def find_inputs(
         ``on_error(name, message)`` is told of an argument without recordings and of a folder
         that must not be read; everything else still comes.
     """
-    taken: set[str] = set()
+    names = Names()
     for argument in arguments:
         try:
             for path, name in _expand(argument, spool, on_error):
-                uri = _unique(name, path.suffix, taken)
+                uri = names.unique(name, path.suffix)
                 yield Input(path, uri, is_copy=argument == STANDARD_INPUT)
         except EXPECTED as error:
             on_error(argument, describe(error))
@@ -65,8 +63,6 @@ def _expand(
     argument: str, spool: Path, on_error: Callable[[str, str], None]
 ) -> Iterator[tuple[Path, str]]:
     """Files of one argument, each with the name it would have if nothing else had it."""
-    if not argument:  # the current folder to Path, an unset variable to whoever wrote it
-        raise ValueError("an empty name is no file; name one, or . for this folder")
     if argument == STANDARD_INPUT:
         if sys.stdin is None or sys.stdin.isatty():
             raise ValueError("- is standard input, but nothing comes in; pipe a recording into it")
@@ -75,43 +71,7 @@ def _expand(
             shutil.copyfileobj(sys.stdin.buffer, stream)
         yield copy, "stdin"
         return
-    path = Path(argument)
-    found: Iterable[tuple[Path, str]]
-    nothing = True
-
-    def skip(error: OSError) -> None:
-        nonlocal nothing
-        nothing = False  # said already: there may be recordings, but they must not be seen
-        on_error(str(error.filename), describe(error))
-
-    if path.is_dir():
-        files = find_recordings(path, on_error=skip)
-        found = ((file, _name(file.relative_to(path))) for file in files)
-    elif not os.path.lexists(path) and glob.has_magic(argument):
-        matches = (Path(file) for file in sorted(glob.glob(argument, recursive=True)))
-        found = ((file, _name(Path(file.name))) for file in matches if not file.is_dir())
-    else:
-        found = [(path, _name(Path(path.name)))]
-    for item in found:
-        nothing = False
-        yield item
-    if nothing:
-        raise ValueError(f"{argument}: no audio file found")
-
-
-def _name(path: Path) -> str:
-    """Path without its ending, as RTTM can spell it."""
-    return spelling_in_rttm(path.with_suffix("").as_posix() if path.stem else path.as_posix())
-
-
-def _unique(name: str, suffix: str, taken: set[str]) -> str:
-    """Name that no recording before had."""
-    candidate, number = name, 1
-    while candidate in taken:
-        candidate = name + suffix if number == 1 else f"{name}{suffix}-{number}"
-        number += 1
-    taken.add(candidate)
-    return candidate
+    yield from find_files(argument, on_error=on_error)
 
 
 @contextlib.contextmanager

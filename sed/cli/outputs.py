@@ -21,8 +21,7 @@ from sed.formats import (
     AnnotationWriter,
     Format,
     format_named,
-    one_file_each,
-    write,
+    write_each,
 )
 from sed.report import PageWriter, Panel, Picture
 
@@ -177,9 +176,7 @@ class Outputs:
                 with naming(path):
                     writer.add(channel)
         if self._folder is not None:
-            for name, held in one_file_each(channels, self._format):
-                with naming(self._folder / name):
-                    write(self._folder / name, held, format=self._format.name)
+            write_each(self._folder, channels, self._format)
         if self.timeline:
             from sed.cli.timeline import print_timeline
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -16,6 +17,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+if TYPE_CHECKING:
+    from sed.archive.run import Summary
 
 SPEECH_SHARE = {"light": 0.6, "encoder": 0.02}
 """How much of the work on a recording it is to find the speech, measured on an hour of calls: with
@@ -119,6 +123,54 @@ class DiarizationProgress:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Take the bars away while something else is printed."""
+        self._progress.stop()
+        yield
+        self._progress.start()
+
+
+class ArchiveProgress:
+    """Bar on standard error while an archive is worked on; how much there is nobody knows.
+
+    Parameters
+    ----------
+    quiet : bool
+        Whether to show nothing even on a terminal.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._progress = Progress(
+            TextColumn("recordings"),
+            BarColumn(),
+            TextColumn("{task.fields[done]}", markup=False),
+            console=Console(stderr=True),
+            transient=True,
+            disable=quiet or not sys.stderr.isatty(),  # whatever FORCE_COLOR says
+        )
+        self._task = self._progress.add_task("", total=None, done="")
+
+    def __enter__(self) -> ArchiveProgress:
+        """Show the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the bar."""
+        self._progress.stop()
+
+    def tell(self, summary: Summary) -> None:
+        """Show how far it is."""
+        failures = f", {summary.num_failed} failed" * bool(summary.num_failed)
+        done = f"{summary.num_done}{failures}, {summary.speed:.0f} h of audio per hour"
+        self._progress.update(self._task, done=done)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bar away while something else is printed."""
         self._progress.stop()
         yield
         self._progress.start()

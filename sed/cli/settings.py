@@ -17,7 +17,12 @@ from sed.cli.errors import WRONG_USE, describe, report
 TABLES = ("decoding", "speech")
 """Tables that go to the dataclasses of the same stage, beside the options of the command."""
 
-_KINDS = {bool: "true or false", float: "a number", str: "a text in quotes"}
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text in quotes",
+}
 
 
 def load_settings(
@@ -73,7 +78,9 @@ def _options(content: Mapping[str, Any], command: Any) -> dict[str, Any]:
             known = ", ".join([*sorted(options), *(f"[{table}]" for table in TABLES)])
             raise ValueError(f"unknown setting {key!r}; known are {known}")
         accepted = typing.get_args(hints[name]) or (hints[name],)  # of float | None: both
-        _check_kind(key, value, next((kind for kind in (bool, float) if kind in accepted), str))
+        _check_kind(
+            key, value, next((kind for kind in (bool, int, float) if kind in accepted), str)
+        )
         defaults[name] = value
     return defaults
 
@@ -114,6 +121,7 @@ def _check_kind(key: str, value: object, kind: type) -> None:
     ValueError
         If it is one.
     """
-    fits = isinstance(value, kind) or (kind is float and type(value) is int)
+    is_flag = isinstance(value, bool)  # which Python counts as a number
+    fits = isinstance(value, (int, kind) if kind is float else kind) and is_flag is (kind is bool)
     if not fits:
         raise ValueError(f"{key} is {value!r}, but must be {_KINDS[kind]}")

@@ -10,16 +10,16 @@ import os
 import pickle
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from sed.processes import become_a_worker, kill_group, reason_of, start_method
 
 LOG = "log.txt"
 
@@ -83,8 +83,8 @@ class Child:
         self.job = job
         job.log.parent.mkdir(parents=True, exist_ok=True)
         job.log.touch()
-        context: Any = multiprocessing.get_context(_method())
-        if _method() == "forkserver":
+        context: Any = multiprocessing.get_context(start_method())
+        if start_method() == "forkserver":
             multiprocessing.set_forkserver_preload(["sed.training.preloaded"])
         self.process = context.Process(target=_work, args=(job, num_threads, dict(os.environ)))
         self.process.start()
@@ -96,11 +96,10 @@ class Child:
         if code == 0:
             return None
         if code < 0:
-            name = signal.Signals(-code).name
-            return f"ended by {name}" + "; is the memory too small?" * (name == "SIGKILL")
+            return reason_of(code)
         lines = self.job.log.read_text(encoding="utf-8", errors="replace").splitlines()
         last = lines[-1] if lines else ""
-        return last.removeprefix(_FAILED) if last.startswith(_FAILED) else f"exit code {code}"
+        return last.removeprefix(_FAILED) if last.startswith(_FAILED) else reason_of(code)
 
     def interrupt(self) -> None:
         """Ask it to end, which it does between two batches."""
@@ -110,29 +109,13 @@ class Child:
     def kill(self) -> None:
         """End it and all that it started."""
         if self.process.is_alive():
-            _kill_group(self.process.pid)
+            kill_group(self.process.pid)
             self.process.join()
-
-
-def _method() -> str:
-    """How processes are started: from one that has loaded everything, where there is such a way."""
-    known = multiprocessing.get_all_start_methods()
-    return "forkserver" if "forkserver" in known else "spawn"
-
-
-def _kill_group(process: int) -> None:
-    """End a process and those that load its data."""
-    with suppress(ProcessLookupError):  # over already, or too young for a group of its own
-        os.killpg(process, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
 
 
 def _work(job: Job, num_threads: int, environment: dict[str, str]) -> None:
     """What the process of a job does."""
-    os.setpgid(0, 0)  # Ctrl-C reaches the process that started this one, which passes it on
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    become_a_worker()
     os.environ.update(environment)
     os.chdir(job.here)
     _print_into(job.log)
@@ -159,13 +142,6 @@ def _run(job: Job, num_threads: int) -> None:
     torch.set_num_threads(num_threads)
     settings = load_settings(job.text, overrides_of(job.changes))
     kind_of(settings).run(job.text, job.changes, pickle.loads(job.run_opts))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        _kill_group(os.getpid())
 
 
 def _print_into(path: Path) -> None:

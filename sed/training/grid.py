@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from sed.cluster import load_ray
 from sed.files import whole_file
 from sed.training.arguments import Arguments, with_mappings
 from sed.training.checks import Checked, check_room
@@ -26,7 +27,7 @@ from sed.training.combinations import Grid, folder_name
 from sed.training.engines import LOG, Job, Outcomes, one_line, run_locally
 from sed.training.experiment import RECORD
 from sed.training.kinds import TRAINING, Kind, kind_of
-from sed.training.ray_engine import load_ray, run_on_ray
+from sed.training.ray_engine import run_on_ray
 from sed.training.seeds import summarize
 from sed.training.settings import load_settings, overrides_of
 

@@ -68,7 +68,7 @@ def test_a_flag_can_be_set(configured) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("volume = 3", "unknown setting 'volume'; known are channel, debug, "),
+        ("volume = 3", "unknown setting 'volume'; known are address, channel, "),
         ("config = 'other.toml'", "unknown setting 'config'"),
         ("inputs = 'call.wav'", "unknown setting 'inputs'"),
         ("[decoding]\nlouder = 1", "unknown setting 'louder' in [decoding]; known are path, smoo"),
