@@ -19,6 +19,7 @@ WORDS = (
     "score",
     "serve",
     "simulate",
+    "stream",
     "train",
 )
 """Commands of this package. Each one is an error as a program of the stream editor, so no line

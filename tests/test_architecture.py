@@ -22,19 +22,21 @@ ROOT = Path(sed.__file__).parent
 MAX_LINES = 400
 
 RANKS = [
-    {"frames", "labels", "files"},
+    {"frames", "labels", "files", "errors", "processes"},
     {"resampling", "formats", "smoothing", "best_paths", "colours", "heads", "frontends"}
     | {"attention", "convolutions", "processors", "repository", "specifications", "architectures"},
-    {"decoders", "decoding", "scoring", "encoders"},
-    {"audio", "interop"},
+    {"decoders", "decoding", "scoring", "encoders", "cluster"},
+    {"audio", "interop", "pcm", "pipes"},
     {"silero", "oracle", "segmentation", "hub"},
     {"vad", "cards"},
     {"model"},
     {"corpora", "precision", "windows", "onnx"},
+    {"batching"},
     {"inference"},
     {"pipeline"},
-    {"report"},
-    {"training", "service"},
+    {"report", "loading", "live"},
+    {"events"},
+    {"training", "service", "archive"},
     {"cli"},
     {"__main__"},
 ]
@@ -44,7 +46,7 @@ SIDE_WING = {
     "corpora": set("frames labels files audio formats vad decoding".split()),
     "training": set(
         "frames labels files formats audio vad decoding scoring specifications encoders heads "
-        "frontends model hub cards processors corpora pipeline".split()
+        "frontends model hub cards processors corpora pipeline cluster processes".split()
     ),
 }
 """Rooms beside the corridor: what they may import. They know only each other and the command line,
@@ -55,10 +57,12 @@ NEVER = {
     "hyperpyyaml": {"training"},
     "ruamel": {"training"},
     "tqdm": {"training"},
-    "ray": {"training"},
+    "ray": {"cluster"},
+    "fsspec": {"archive"},
+    "pyarrow": {"formats", "archive"},
     "silero_vad": {"silero"},
     "soundfile": {"decoders", "corpora"},
-    "av": {"decoders", "corpora", "report"},
+    "av": {"decoders", "pipes", "corpora", "report"},
     "safetensors": {"model"},
     "transformers": {"architectures", "encoders"},
     "huggingface_hub": {"repository", "model", "encoders"},
@@ -84,6 +88,8 @@ NO_TORCH = {
     "frames",
     "labels",
     "files",
+    "errors",
+    "processes",
     "formats",
     "decoding",
     "smoothing",
@@ -95,6 +101,7 @@ NO_TORCH = {
 LAZY_TORCH = NO_TORCH | {"audio", "resampling", "decoders", "oracle", "colours", "__init__"}
 LAZY_TORCH |= {"cli", "vad", "silero", "corpora", "__main__"}
 LAZY_TORCH |= {"service", "hub", "repository", "cards", "processors", "specifications", "report"}
+LAZY_TORCH |= {"pcm", "pipes", "events"}
 """Rooms whose modules load without it; `cli.batch` aside, which a command loads when it works."""
 
 

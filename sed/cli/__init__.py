@@ -24,6 +24,8 @@ from sed.cli.serve import EPILOG as SERVE_EPILOG
 from sed.cli.serve import serve
 from sed.cli.simulate import EPILOG as SIMULATE_EPILOG
 from sed.cli.simulate import simulate
+from sed.cli.stream import EPILOG as STREAM_EPILOG
+from sed.cli.stream import stream
 from sed.cli.train import EPILOG as TRAIN_EPILOG
 from sed.cli.train import train
 
@@ -74,6 +76,7 @@ app.command(epilog=PREPARE_EPILOG)(prepare)
 app.command(epilog=SCORE_EPILOG)(score)
 app.command(epilog=SERVE_EPILOG)(serve)
 app.command(epilog=SIMULATE_EPILOG)(simulate)
+app.command(epilog=STREAM_EPILOG)(stream)
 app.command(
     epilog=TRAIN_EPILOG,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},

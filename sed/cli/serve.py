@@ -94,6 +94,9 @@ def serve(
     jobs: Annotated[
         int, typer.Option(help="Recordings at a time, with one model.", rich_help_panel=LIMITS)
     ] = 1,
+    max_streams: Annotated[
+        int, typer.Option(help="Live streams at a time.", rich_help_panel=LIMITS)
+    ] = 4,
     model: Annotated[
         str,
         typer.Option(
@@ -169,6 +172,7 @@ def serve(
             wait=wait,
             keep=3600 * keep,
             num_workers=jobs,
+            max_streams=max_streams,
         )
         with listen(host, port) as listening:
             app = create_app(settings, load)

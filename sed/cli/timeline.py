@@ -67,23 +67,23 @@ def render(
     coloured : bool
         Whether colours tell emotions apart, or letters.
     """
-    marks = _marks(annotation, coloured)
+    marks = marks_of(annotation, coloured)
     parts: list[RenderableType] = [Text.assemble((title, "bold"), f"  {clock(duration)}")]
     bar_width = max(10, width - 2 * INDENT - 2)
     num_rows = max(1, min(MAX_ROWS, round(duration / MIN_SECONDS_PER_ROW)))
     span = duration / num_rows
     for row in range(num_rows):
         start = row * span
-        bar = _bar(annotation, speech, Segment(start, start + span), bar_width, marks)
+        drawn = bar(annotation, speech, Segment(start, start + span), bar_width, marks)
         onset, offset = clock(start), clock(start + span)
-        parts.append(Text.assemble(f"{onset:>{INDENT - 1}} ", bar, f" {offset}"))
+        parts.append(Text.assemble(f"{onset:>{INDENT - 1}} ", drawn, f" {offset}"))
     parts.append(_shares(annotation, speech, duration, marks))
     if len(annotation):
         parts.append(Padding(_segments(annotation), (0, 0, 0, INDENT), expand=False))
     return Group(*parts)
 
 
-def _marks(annotation: Annotation, coloured: bool) -> dict[str, str]:
+def marks_of(annotation: Annotation, coloured: bool) -> dict[str, str]:
     """Character of each emotion: a block to colour, or the first letter that no other has."""
     marks = {NEUTRAL: "─"}
     for label in annotation.labels():
@@ -92,7 +92,7 @@ def _marks(annotation: Annotation, coloured: bool) -> dict[str, str]:
     return marks
 
 
-def _bar(
+def bar(
     annotation: Annotation, speech: Timeline, row: Segment, width: int, marks: dict[str, str]
 ) -> Text:
     """One row: the emotion in the middle of each column, else speech, else silence."""
@@ -158,9 +158,20 @@ def print_timeline(
     console: Console, annotation: Annotation, speech: Timeline, duration: float, *, title: str
 ) -> None:
     """Print the timeline of one recording, and an empty line after it."""
-    # The eight standard colours are too few: angry and happy would be one.
-    coloured = console.color_system not in (None, "standard") and not console.no_color
     console.print(
-        render(annotation, speech, duration, title=title, width=console.width, coloured=coloured)
+        render(
+            annotation,
+            speech,
+            duration,
+            title=title,
+            width=console.width,
+            coloured=is_coloured(console),
+        )
     )
     console.print()
+
+
+def is_coloured(console: Console) -> bool:
+    """Whether colours can tell emotions apart on a console."""
+    # The eight standard colours are too few: angry and happy would be one.
+    return console.color_system not in (None, "standard") and not console.no_color

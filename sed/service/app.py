@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 import sed
-from sed.service import metrics, result_routes, routes
+from sed.service import live_routes, metrics, result_routes, routes
 from sed.service.access import Access
 from sed.service.office import Office
 from sed.service.refusals import answer_errors
@@ -35,6 +35,16 @@ Which emotion appears when in a recording.
 Short recordings are answered at once by `POST /v1/diarize`. Others are handed in by
 `POST /v1/jobs`, followed by `GET /v1/jobs/{id}` or `/events`, and fetched by
 `GET /v1/jobs/{id}/result`. Every error is JSON with one line: `{"detail": "..."}`.
+
+Sound that is still being made goes to the WebSocket
+`/v1/stream?sample_rate=16000&encoding=s16le&latency=2`: binary messages of mono samples in any
+lengths in, text messages out, each a JSON object. `{"type": "segment", "uri", "start", "end",
+"emotion", "confidence"}` is final; `{"type": "open", "uri", "start", "emotion", "confidence"}` is
+the emotion that is on, null for none; `{"type": "settled", "uri", "until"}` says up to where
+nothing changes. The text message `{"type": "end"}` asks for the rest, which ends with
+`{"type": "end", "uri", "duration"}` and close code 1000. What is wrong is told as
+`{"detail": "..."}` before close code 1003 (no sound), 1008 (not allowed), 1009 (too large) or 1013
+(try again later). The token goes into the header or, from a browser, into the query as `token`.
 """
 
 logger = logging.getLogger("sed")
@@ -96,6 +106,7 @@ def create_app(settings: Settings, load: Callable[[], Diarizer] = embedded_model
     answer_errors(app)
     app.include_router(routes.router)
     app.include_router(result_routes.router)
+    app.include_router(live_routes.router)
     app.get("/health", tags=["server"], summary="Whether the server works")(health)
     app.get("/metrics", tags=["server"], summary="Figures for Prometheus")(figures)
     if settings.token is not None:

@@ -1,11 +1,11 @@
-"""Figures for Prometheus: requests, jobs, audio and time."""
+"""Figures for Prometheus: requests, jobs, streams, audio and time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from sed.service.jobs import Job
@@ -33,6 +33,10 @@ class Metrics:
         self._ended = self._counter("jobs_ended", "Jobs that ended.", "state")
         self._audio = self._counter("audio_seconds", "Seconds of audio that were diarized.")
         self._processing = self._counter("processing_seconds", "Seconds of work on jobs.")
+        self.streams = Gauge(
+            "sed_streams_open", "Live streams that are heard.", registry=self._registry
+        )
+        self.heard = self._counter("stream_seconds", "Seconds of sound that streams sent.")
         for state in ("done", "failed", "cancelled"):
             self._ended.labels(state)  # begin at zero, not when the first one comes
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from sed.service.durations import NotAudioError, TooLongError, check_audio
 from sed.service.jobs import Job, Options, label
+from sed.service.live_streams import Streams
 from sed.service.metrics import Metrics
 from sed.service.refusals import Refusal
 from sed.service.results import Results
@@ -47,6 +48,7 @@ class Office:
         self.worker = Worker(
             self.store, load, self.news.tell, self.metrics, num_threads=settings.num_workers
         )
+        self.streams = Streams(settings.max_streams, self.metrics)
         self._num_uploads = 0
         self.drawing = threading.Lock()
         """Held while an envelope is found: once is enough, and one at a time."""
@@ -60,6 +62,7 @@ class Office:
         """End: what was being worked on is back in the queue."""
         self.stop()
         self.worker.join(30.0)
+        self.streams.close()
         self.store.close()
 
     def sweep(self) -> None:

@@ -94,6 +94,7 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
             access_log=False,
             server_header=False,
             limit_concurrency=500,
+            ws_max_size=2 * office.settings.max_message,  # what is larger is not even read
             timeout_graceful_shutdown=10,
         ),
         office,

@@ -48,6 +48,12 @@ class Settings:
         How often a job is begun at most: one that brings the server down must not do so for ever.
     num_workers : int
         Jobs that are worked on at a time, with one model.
+    max_streams : int
+        Live streams at a time, beside the jobs.
+    max_message : int
+        Bytes of the largest message of a stream.
+    stream_timeout : float
+        Seconds for which a stream may send no sound, or take no result.
 
     Raises
     ------
@@ -75,12 +81,15 @@ class Settings:
     heartbeat: float = 15.0
     max_attempts: int = 5
     num_workers: int = 1
+    max_streams: int = 4
+    max_message: int = 2**20
+    stream_timeout: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse limits without sense."""
         for name in (
             "max_size max_duration max_queue max_uploads upload_timeout wait keep heartbeat "
-            "max_attempts num_workers"
+            "max_attempts num_workers max_streams max_message stream_timeout"
         ).split():
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be above zero")
