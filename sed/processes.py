@@ -11,12 +11,29 @@ import signal
 import threading
 from contextlib import suppress
 from multiprocessing.connection import wait
+from typing import Any
+
+_LOADED: list[str] = []
 
 
-def start_method() -> str:
-    """How processes are started: from one that has loaded everything, where there is such a way."""
+def context_with(module: str) -> Any:
+    """How processes are started: from one that has loaded a module, where there is such a way.
+
+    That one is started with the first process. It loads what was asked for until then, all of it:
+    whoever asks later has its processes load the module themselves.
+
+    Examples
+    --------
+    >>> context_with("sed.frames").get_start_method() in ("forkserver", "spawn")
+    True
+    """
     known = multiprocessing.get_all_start_methods()
-    return "forkserver" if "forkserver" in known else "spawn"
+    if "forkserver" not in known:
+        return multiprocessing.get_context("spawn")
+    if module not in _LOADED:
+        _LOADED.append(module)
+    multiprocessing.set_forkserver_preload(_LOADED)
+    return multiprocessing.get_context("forkserver")
 
 
 def become_a_worker() -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from sed.processes import context_with
+
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 ZED = RECIPES / "ZaionEmotionDataset" / "emotion_diarization"
 EMBEDDED = RECIPES / "EmoDB_EMOVO_RAVDESS" / "emotion_diarization"
@@ -24,11 +26,11 @@ TONES = {"angry": 300.0, "happy": 1000.0, "sad": 2500.0, "neutral": 5000.0}
 """Frequency that stands for an emotion, in Hz."""
 
 # Processes that start from one in which everything slow is loaded already.
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
-    ["sed.training.runs", "sed.cli", "silero_vad", "torch.utils.tensorboard"]
-    + [f"transformers.models.{name}.modeling_{name}" for name in ("wavlm", "hubert", "wav2vec2")]
-)
+for _module in (
+    *("sed.training.runs", "sed.cli", "silero_vad", "torch.utils.tensorboard"),
+    *(f"transformers.models.{name}.modeling_{name}" for name in ("wavlm", "hubert", "wav2vec2")),
+):
+    _context = context_with(_module)
 
 
 @dataclass(frozen=True)

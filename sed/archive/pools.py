@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ from typing import Any, Protocol
 
 from sed.archive.tasks import Lost, Outcome, Task
 from sed.archive.work import Setup
-from sed.processes import become_a_worker, kill_group, reason_of, start_method
+from sed.processes import become_a_worker, context_with, kill_group, reason_of
 
 GRACE = 10.0
 """Seconds that workers have to leave nothing half-written in after Ctrl-C."""
@@ -126,9 +125,7 @@ class _Process:
     """A worker in a process of its own, which ends with the one that started it."""
 
     def __init__(self, setup: Setup) -> None:
-        context: Any = multiprocessing.get_context(start_method())
-        if start_method() == "forkserver":
-            multiprocessing.set_forkserver_preload(["sed.archive.worker"])
+        context = context_with("sed.archive.worker")
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_work, args=(setup, other, dict(os.environ)))
         self.process.start()

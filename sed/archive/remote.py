@@ -63,9 +63,9 @@ def find_remote(argument: str) -> Iterator[tuple[str, str]]:
     --------
     >>> import fsspec
     >>> memory = fsspec.filesystem("memory")
-    >>> memory.pipe({"/calls/x/a.wav": b"", "/calls/b.MP3": b"", "/calls/c.txt": b""})
-    >>> list(find_remote("memory://calls/"))
-    [('memory:///calls/b.MP3', 'b'), ('memory:///calls/x/a.wav', 'x/a')]
+    >>> memory.pipe({"/taped/x/a.wav": b"", "/taped/b.MP3": b"", "/taped/c.txt": b""})
+    >>> list(find_remote("memory://taped/"))
+    [('memory:///taped/b.MP3', 'b'), ('memory:///taped/x/a.wav', 'x/a')]
     """
     with _explained(argument):
         system, root = load_fsspec().core.url_to_fs(argument)

@@ -5,7 +5,6 @@ This file loads nothing slow, so that a cluster's workers can have it at once.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import signal
@@ -19,7 +18,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sed.processes import become_a_worker, kill_group, reason_of, start_method
+from sed.processes import become_a_worker, context_with, kill_group, reason_of
 
 LOG = "log.txt"
 
@@ -83,9 +82,7 @@ class Child:
         self.job = job
         job.log.parent.mkdir(parents=True, exist_ok=True)
         job.log.touch()
-        context: Any = multiprocessing.get_context(start_method())
-        if start_method() == "forkserver":
-            multiprocessing.set_forkserver_preload(["sed.training.preloaded"])
+        context = context_with("sed.training.preloaded")
         self.process = context.Process(target=_work, args=(job, num_threads, dict(os.environ)))
         self.process.start()
 
