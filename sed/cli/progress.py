@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -45,7 +46,40 @@ def counting_bar(*, quiet: bool) -> Progress:
     )
 
 
-class DiarizationProgress:
+class _Bars:
+    """Bars on standard error, which are there in a `with` block."""
+
+    def __init__(self, *columns: ProgressColumn, quiet: bool) -> None:
+        self._progress = Progress(
+            *columns,
+            console=Console(stderr=True),
+            transient=True,
+            disable=quiet or not sys.stderr.isatty(),  # whatever FORCE_COLOR says
+        )
+
+    def __enter__(self) -> Self:
+        """Show the bars."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the bars."""
+        self._progress.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bars away while something else is printed."""
+        self._progress.stop()
+        yield
+        self._progress.start()
+
+
+class DiarizationProgress(_Bars):
     """Bars on standard error while recordings are worked on.
 
     Parameters
@@ -66,35 +100,18 @@ class DiarizationProgress:
         speech_share: float = SPEECH_SHARE["light"],
     ) -> None:
         self._shares = {"speech": (0.0, speech_share), "emotions": (speech_share, 1.0)}
-        console = Console(stderr=True)
-        self._progress = Progress(
+        super().__init__(
             TextColumn("{task.description}", markup=False),  # a name may hold brackets
             BarColumn(),
             TextColumn("{task.fields[done]}"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=quiet or not sys.stderr.isatty(),  # whatever FORCE_COLOR says
+            quiet=quiet,
         )
         self._batch: TaskID | None = None
         if num_recordings != 1:
             self._batch = self._progress.add_task("recordings", total=num_recordings, done="0")
         self._current = self._progress.add_task("", total=1.0, done="")
         self._num_done = 0
-
-    def __enter__(self) -> DiarizationProgress:
-        """Show the bars."""
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Remove the bars."""
-        self._progress.stop()
 
     def begin(self, name: str) -> None:
         """Turn to a recording."""
@@ -120,15 +137,8 @@ class DiarizationProgress:
         if self._batch is not None:
             self._progress.update(self._batch, advance=1, done=str(self._num_done))
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Take the bars away while something else is printed."""
-        self._progress.stop()
-        yield
-        self._progress.start()
 
-
-class ArchiveProgress:
+class ArchiveProgress(_Bars):
     """Bar on standard error while an archive is worked on; how much there is nobody knows.
 
     Parameters
@@ -138,39 +148,16 @@ class ArchiveProgress:
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self._progress = Progress(
+        super().__init__(
             TextColumn("recordings"),
             BarColumn(),
             TextColumn("{task.fields[done]}", markup=False),
-            console=Console(stderr=True),
-            transient=True,
-            disable=quiet or not sys.stderr.isatty(),  # whatever FORCE_COLOR says
+            quiet=quiet,
         )
         self._task = self._progress.add_task("", total=None, done="")
-
-    def __enter__(self) -> ArchiveProgress:
-        """Show the bar."""
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Remove the bar."""
-        self._progress.stop()
 
     def tell(self, summary: Summary) -> None:
         """Show how far it is."""
         failures = f", {summary.num_failed} failed" * bool(summary.num_failed)
         done = f"{summary.num_done}{failures}, {summary.speed:.0f} h of audio per hour"
         self._progress.update(self._task, done=done)
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Take the bar away while something else is printed."""
-        self._progress.stop()
-        yield
-        self._progress.start()
