@@ -26,6 +26,9 @@ BYTES_PER_SECOND = 16_000
 OVERHEAD = 0.5
 """Seconds of audio that a recording costs beyond its own."""
 
+LONG = 0.25
+"""Share of what a worker has to do, above which a recording would hold the others at the end."""
+
 NUM_READERS = 16
 """Headers that are read at a time; most of it is waiting."""
 
@@ -41,7 +44,8 @@ class Limits:
     num_recordings : int
         In a chunk.
     split : float
-        Seconds from which on several workers share a recording.
+        Seconds from which on several workers share a recording, if it is more than a quarter of
+        what each of them has to do in the window.
     window : int
         Recordings that are looked at, at a time.
 
@@ -104,10 +108,13 @@ def _portions(
     window: Sequence[tuple[float, Item]], num_workers: int, limits: Limits, *, is_last: bool
 ) -> Iterator[Chunk | Preparation]:
     timed = sorted(window, key=lambda pair: -pair[0])
-    if num_workers > 1:
-        while timed and timed[0][0] > limits.split:
-            yield Preparation(timed.pop(0)[1])
     left = sum(seconds + OVERHEAD for seconds, _ in timed)
+    if num_workers > 1:
+        long = max(limits.split, LONG * left / num_workers)
+        while timed and timed[0][0] > long:
+            seconds, item = timed.pop(0)
+            left -= seconds + OVERHEAD
+            yield Preparation(item)
     first = 0
     while first < len(timed):
         # of the rest, each worker has two chunks to come; before the last window, one is enough

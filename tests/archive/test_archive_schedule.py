@@ -41,7 +41,8 @@ def test_everything_is_given_out_once_within_the_limits(
     assert sorted(sum(given, [])) == list(range(1, 31))
     for task, seconds in zip(tasks, given, strict=True):
         assert seconds == sorted(seconds, reverse=True)
-        assert isinstance(task, Preparation) == (num_workers > 1 and seconds[0] > 25)
+        if isinstance(task, Preparation):
+            assert num_workers > 1 and seconds[0] > 25
         assert len(seconds) == 1 or (sum(seconds) <= 60 and len(seconds) <= 4)
 
 
@@ -52,6 +53,29 @@ def test_the_longest_come_first_and_the_last_chunks_are_small(items: list[Item])
     assert [len(seconds) for seconds in given[:1]] != [30]
     assert sum(given[-1]) <= sum(given[0]) / 4
     assert len(given) >= 6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "num_workers", "shared"),
+    [
+        ([60, 9, 9], 2, [60]),
+        ([60, 50, 9], 2, [60, 50]),
+        ([60] * 9, 2, []),  # nobody waits for one of them
+        ([60] * 9, 5, [60] * 9),
+        ([60, 9, 9], 1, []),
+    ],
+)
+def test_only_what_would_hold_the_end_is_shared(
+    tmp_path: Path, seconds: list[int], num_workers: int, shared: list[int]
+) -> None:
+    items = []
+    for index, length in enumerate(seconds):
+        path = tmp_path / f"{index}.wav"
+        soundfile.write(path, np.zeros(length * 1000), 1000)
+        items.append(Item(str(path), f"{index}-{length}"))
+    tasks = schedule(iter(items), num_workers=num_workers, limits=Limits(split=25.0))
+    given = [seconds_of(task) for task in tasks if isinstance(task, Preparation)]
+    assert sum(given, []) == shared
 
 
 def test_what_cannot_be_read_is_given_out_too(tmp_path: Path) -> None:
