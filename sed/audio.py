@@ -81,7 +81,12 @@ class Recording:
 
     @classmethod
     def open(
-        cls, path: str | Path, *, channel: int | None = None, uri: str | None = None
+        cls,
+        path: str | Path,
+        *,
+        channel: int | None = None,
+        uri: str | None = None,
+        max_duration: float = math.inf,
     ) -> Recording:
         """Recording of an audio or video file.
 
@@ -92,13 +97,16 @@ class Recording:
             Counted from 1; the mean of all channels by default.
         uri : str, optional
             The file's name without its ending by default.
+        max_duration : float
+            Seconds; what is longer is refused, without being decoded to its end.
 
         Raises
         ------
         OSError
             If the file is missing, a folder, or must not be read.
         ValueError
-            If it holds no audio that can be decoded, no samples, or no such channel.
+            If it holds no audio that can be decoded (a `NotAudioError` of `sed.decoders`), no
+            samples, or no such channel, or is too long (`TooLongError`).
 
         Examples
         --------
@@ -110,7 +118,8 @@ class Recording:
         Recording(uri='two_words', sample_rate=22050, num_channels=2, duration=1.0, channel=2)
         """
         path = Path(path)
-        return cls._of(open_source(path), channel=channel, uri=path.stem if uri is None else uri)
+        source = open_source(path, max_duration=max_duration)
+        return cls._of(source, channel=channel, uri=path.stem if uri is None else uri)
 
     @classmethod
     def from_samples(

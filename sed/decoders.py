@@ -7,6 +7,7 @@ does not open, and what it counts wrongly, goes to PyAV, which decodes the file 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -30,6 +31,15 @@ AUDIO_SUFFIXES = frozenset(
     " .3g2 .3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .webm .wmv".split()
 )
 """Endings of the files that the decoders read, in lower case."""
+
+
+class NotAudioError(ValueError):
+    """Nothing of a file can be decoded."""
+
+
+class TooLongError(ValueError):
+    """A recording exceeds what is allowed."""
+
 
 _BLOCK = 1 << 16  # numbers, of all channels together, that are decoded at a time
 
@@ -118,16 +128,18 @@ class AVFile:
     num_samples: int
 
     @classmethod
-    def open(cls, path: Path) -> AVFile:
+    def open(cls, path: Path, *, max_duration: float = math.inf) -> AVFile:
         """Source of a file, decoded once to count its samples.
 
         Containers state a duration that lacks the encoder's padding, is rounded to milliseconds
-        or is missing altogether.
+        or is missing altogether. Counting ends at `max_duration`, so a small file that unpacks to
+        days of silence costs no more than the longest recording that is allowed.
         """
         sample_rate = num_channels = num_samples = 0
         for frame in _decode(str(path), warn=True):
             sample_rate, num_channels = frame.sample_rate, frame.layout.nb_channels
             num_samples += frame.samples
+            _require_short(cls(str(path), sample_rate, num_channels, num_samples), max_duration)
         return cls(str(path), sample_rate, num_channels, num_samples)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -180,19 +192,26 @@ def is_audio(path: str | Path) -> bool:
     return os.path.splitext(path)[1].lower() in AUDIO_SUFFIXES
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, *, max_duration: float = math.inf) -> Source:
     """Source of a file.
 
     Parameters
     ----------
     path : Path
+    max_duration : float
+        Seconds. What states its length is believed, for no more than that is read of it later on;
+        of what does not, no more than this is decoded to find out.
 
     Raises
     ------
     OSError
         If the file is missing, a folder, or must not be read.
-    ValueError
+    NotAudioError
         If it holds no audio that can be decoded.
+    TooLongError
+        If it is longer than `max_duration`.
+    ValueError
+        If it is a pipe, or damaged.
     """
     try:
         status = os.stat(path)
@@ -206,8 +225,10 @@ def open_source(path: Path) -> Source:
     except PermissionError:
         raise PermissionError(f"{path} must not be read; ask its owner to allow it") from None
     if status.st_size == 0:
-        raise ValueError(f"{path} is empty (0 bytes); copy or record it again")
-    return SoundFile.open(path) or AVFile.open(path)
+        raise NotAudioError(f"{path} is empty (0 bytes); copy or record it again")
+    source = SoundFile.open(path) or AVFile.open(path, max_duration=max_duration)
+    _require_short(source, max_duration)
+    return source
 
 
 def samples_of(frame: AudioFrame) -> np.ndarray:
@@ -281,7 +302,7 @@ def _decode(name: str, *, warn: bool = False) -> Iterator[AudioFrame]:
         ) as container:
             stream = container.streams.best("audio")
             if stream is None:
-                raise ValueError(f"{name} has no audio stream; name a file with sound")
+                raise NotAudioError(f"{name} has no audio stream; name a file with sound")
             for packet in container.demux(stream):
                 try:
                     frames = cast("list[AudioFrame]", packet.decode())
@@ -304,7 +325,7 @@ def _decode(name: str, *, warn: bool = False) -> Iterator[AudioFrame]:
                     yield frame
     except av.FFmpegError as error:
         if form is None:
-            raise ValueError(
+            raise NotAudioError(
                 f"{name} is not audio that can be decoded ({error.strerror}); "
                 f"convert it to wav or check that it is complete"
             ) from None
@@ -312,6 +333,13 @@ def _decode(name: str, *, warn: bool = False) -> Iterator[AudioFrame]:
     if warn and damage is not None and form is not None:
         seconds = num_read / form[0]
         logger.warning("%s breaks off after %.3f s (%s); reading that", name, seconds, damage)
+
+
+def _require_short(source: Source, max_duration: float) -> None:
+    if source.num_samples > max_duration * source.sample_rate:
+        raise TooLongError(
+            f"{source.name} is longer than {max_duration / 3600:g} hours, which is the limit here"
+        )
 
 
 def _damaged(name: str, seconds: float, reason: str) -> ValueError:

@@ -18,6 +18,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sed import decoders
 from sed.audio import AUDIO_SUFFIXES, Recording, find_recordings, is_audio
 from sed.resampling import Resampler
 
@@ -474,7 +475,7 @@ def test_what_is_no_audio_is_refused_in_one_line(
     with pytest.raises(ValueError, match="; ") as caught:
         Recording.open(path)
     assert_one_line(caught.value, path, "" if content else "empty (0 bytes)")
-    assert type(caught.value) is ValueError
+    assert type(caught.value) is decoders.NotAudioError
     assert capfd.readouterr() == ("", "")
 
 
@@ -485,6 +486,30 @@ def test_truncated_header_is_refused(tmp_path: Path, length: int) -> None:
     with pytest.raises(ValueError, match="not audio|holds no samples") as caught:
         Recording.open(path)
     assert_one_line(caught.value, path)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3"])
+def test_what_is_longer_than_allowed_is_refused_without_reading_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / name
+    if name == "a.wav":
+        soundfile.write(path, tone(60.0), RATE)
+    else:
+        encode(path, "libmp3lame", seconds=60.0)
+    counted: list[int] = []
+    decode = decoders._decode
+    monkeypatch.setattr(
+        decoders,
+        "_decode",
+        lambda *arguments, **options: (
+            counted.append(frame.samples) or frame for frame in decode(*arguments, **options)
+        ),
+    )
+    with pytest.raises(decoders.TooLongError, match=r"a\.\w+ is longer than 0.005 hours"):
+        Recording.open(path, max_duration=18.0)
+    assert sum(counted) < 19 * RATE
+    assert 60.0 <= Recording.open(path, max_duration=61.0).duration < 60.2
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "w64"])
@@ -635,7 +660,7 @@ def test_damage_of_any_kind_gives_one_line_or_exact_lengths(
         recording = Recording.open(path)
         num_samples = sum(len(block) for block in recording.blocks(sample_rate=16_000))
     except ValueError as error:
-        assert type(error) is ValueError
+        assert type(error) in (ValueError, decoders.NotAudioError)
         assert_one_line(error, path)
     else:
         assert num_samples == recording.num_samples(16_000)

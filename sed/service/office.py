@@ -147,7 +147,7 @@ class Office:
         except NotAudioError as error:
             raise Refusal(415, str(error).replace(str(path), name)) from None
         except TooLongError as error:
-            raise Refusal(413, str(error)) from None
+            raise Refusal(413, str(error).replace(str(path), name)) from None
         except ValueError as error:
             raise Refusal(422, str(error).replace(str(path), name)) from None
         self._require_room()
