@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sed.labels import NEUTRAL
+from sed.labels import EMOTIONS, NEUTRAL
 
 COLOURS = {
     "angry": "#D55E00",
@@ -16,17 +16,20 @@ COLOURS = {
 }
 """Hex colours of the common emotions."""
 
-_OTHERS = ("#882255", "#44AA99", "#AA4499", "#117733", "#88CCEE", "#DDCC77", "#332288")
+_RARER = (
+    "#332288", "#117733", "#999933", "#88CCEE", "#44AA99", "#DDCC77", "#CC6677", "#882255",
+    "#AA4499", "#661100", "#6699CC",
+)  # fmt: skip  # after Tol, for those that few corpora have
+
+_COLOURS = {**dict(zip([e for e in EMOTIONS if e not in COLOURS], _RARER, strict=True)), **COLOURS}
 
 
 def colour(emotion: str) -> str:
-    """Colour of an emotion, the same in every run.
+    """Colour of an emotion, the same in every run; its own, if the emotion has a canonical name.
 
     Examples
     --------
-    >>> colour("angry"), colour("bored") == colour("bored")
-    ('#D55E00', True)
+    >>> colour("angry"), colour("bored") == colour("calm"), colour("wistful") in _RARER
+    ('#D55E00', False, True)
     """
-    if emotion in COLOURS:
-        return COLOURS[emotion]
-    return _OTHERS[sum(emotion.encode()) % len(_OTHERS)]
+    return _COLOURS.get(emotion) or _RARER[sum(emotion.encode()) % len(_RARER)]
