@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sed.audio import Recording
-from sed.decoders import NotAudioError, TooLongError
+from sed.decoders import TooLongError
 from sed.service.jobs import Options
-
-__all__ = ["NotAudioError", "TooLongError", "check_audio"]
 
 MAX_CHANNELS = 16
 """Channels that are heard one by one at most."""

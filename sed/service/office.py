@@ -10,7 +10,8 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from sed.service.durations import NotAudioError, TooLongError, check_audio
+from sed.decoders import NotAudioError, TooLongError
+from sed.service.durations import check_audio
 from sed.service.jobs import Job, Options, label
 from sed.service.live_streams import Streams
 from sed.service.metrics import Metrics

@@ -16,6 +16,7 @@ from sed.corpora import Utterance
 from sed.corpora.clips import SHORT_SILENCES, load_clips
 from sed.corpora.simulation import Simulation
 from sed.corpora.stored import StoredClip, stored_clips
+from sed.decoders import NotAudioError
 from sed.vad import vad_named
 
 RATE = 16_000
@@ -133,7 +134,7 @@ def test_a_recording_that_cannot_be_read_is_left_out(
         **OPTIONS,
     )
     assert same(found, [expected[0], expected[2]])
-    assert told == [(utterances[1], ValueError)]
+    assert told == [(utterances[1], NotAudioError)]
 
 
 def test_an_error_leaves_no_file(utterances: list[Utterance], tmp_path: Path) -> None:
