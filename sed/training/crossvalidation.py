@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -86,12 +87,16 @@ class Fitted:
         them were right, which is a choice that the test recordings made.
     embeddings : (num_test, channels) np.ndarray
         What the classifier sees of them after the last epoch.
+    seconds : float
+        Its share of the wall time of those that trained together, from the first epoch on; a
+        process that was killed counts up to its last checkpoint.
     """
 
     curves: np.ndarray
     last: np.ndarray
     best: np.ndarray
     embeddings: np.ndarray
+    seconds: float
 
 
 def fit_folds(
@@ -207,7 +212,7 @@ class Together:
             eps=fitting.epsilon,
             fused=True,
         )
-        self.epoch = 0
+        self.epoch, self.seconds = 0, 0.0
         self.curves = torch.full((fitting.num_epochs, len(MEASURES), len(folds)), torch.nan)
         self.best = [torch.zeros(len(fold.test), dtype=torch.long) for fold in folds]
         self.most_right = [-1] * len(folds)
@@ -236,11 +241,13 @@ class Together:
         """
         fitting = self.fitting
         while self.epoch < fitting.num_epochs:
+            started = time.perf_counter()
             row = self.curves[self.epoch]
             row[:2] = self.train_epoch()
             self.epoch += 1
             if self.epoch % fitting.judge_every == 0 or self.epoch == fitting.num_epochs:
                 row[2:] = self._judge()
+            self.seconds += time.perf_counter() - started
             if path is not None and (self.epoch % every == 0 or self.epoch == fitting.num_epochs):
                 self._save(path)
             yield self.epoch
@@ -332,6 +339,7 @@ class Together:
                 last=logits.argmax(dim=-1).numpy(),
                 best=self.best[place].numpy(),
                 embeddings=embedded.cpu().numpy(),
+                seconds=self.seconds / len(self.folds),
             )
             for place, (logits, embedded) in enumerate(
                 zip(self._logits(), self._embeddings(), strict=True)
@@ -345,6 +353,7 @@ class Together:
             "optimizer": self.optimizer.state_dict(),
             "generators": [generator.get_state() for generator in self.generators],
             "epoch": self.epoch,
+            "seconds": self.seconds,
             "curves": self.curves,
             "best": self.best,
             "most_right": self.most_right,
@@ -378,7 +387,8 @@ class Together:
                 generator.set_state(found.cpu())
             epochs = min(len(state["curves"]), len(self.curves))
             self.curves[:epochs] = state["curves"][:epochs].cpu()
-            self.epoch, self.most_right = state["epoch"], state["most_right"]
+            self.epoch, self.seconds = state["epoch"], state["seconds"]
+            self.most_right = state["most_right"]
             self.best = [found.cpu() for found in state["best"]]
         except Exception as error:  # torch raises errors of all kinds if a file is none of its own
             reason = " ".join(str(error).split())[:200]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -226,7 +225,7 @@ def _cross_validation(
     _begin(output, record)
     data = _read(hparams, recordings, hparams["num_samples"])
     title = f"{name}, {len(dealt)} folds"
-    found, seconds = _fit(data, dealt, settings, output, place, title, quiet=hparams["quiet"])
+    found = _fit(data, dealt, settings, output, place, title, quiet=hparams["quiet"])
     said = [utterance.emotion for utterance in recordings]
     protocols = (
         {SPEAKERS: "last"} if hparams["split"] == "speaker" else {LAST: "last", BEST: "best"}
@@ -256,7 +255,7 @@ def _cross_validation(
             "seed": hparams["seed"],
             "num_recordings": len(recordings),
             "num_folds": len(dealt),
-            "seconds": seconds,
+            "seconds": round(sum(fold.seconds for fold in found), 3),
             "protocols": scores,
         },
     )
@@ -279,7 +278,7 @@ def _cross_corpus(
     _begin(output, record)
     data = _read(hparams, recordings, hparams["num_samples"][source])
     title = f"{source} to others, {len(seeds)} seeds"
-    found, seconds = _fit(data, dealt, settings, output, place, title, quiet=hparams["quiet"])
+    found = _fit(data, dealt, settings, output, place, title, quiet=hparams["quiet"])
     said = [utterance.emotion for utterance in recordings]
     targets = {}
     for name in parts:
@@ -299,7 +298,7 @@ def _cross_corpus(
             "source": source,
             **_facts(hparams, settings, place),
             "seeds": seeds,
-            "seconds": seconds,
+            "seconds": round(sum(fold.seconds for fold in found), 3),
             "targets": targets,
         },
     )
@@ -358,24 +357,15 @@ def _fit(
     title: str,
     *,
     quiet: bool,
-) -> tuple[list[Fitted], float]:
-    """Train with a bar that counts epochs of single networks; seconds of all sittings together."""
-    clock = output / "seconds.txt"
-    before = float(clock.read_text()) if clock.is_file() else 0.0
-    started = time.perf_counter()
+) -> list[Fitted]:
+    """Train with a bar that counts epochs of single networks."""
     total = len(dealt) * settings.num_epochs
     with tqdm(total=total, desc=title, unit="epoch", mininterval=1, disable=quiet) as bar:
 
         def tell(num_networks: int, num_epochs: int) -> None:
             bar.update(num_networks * num_epochs)
 
-        try:
-            found = fit_folds(data, dealt, settings, folder=output, tell=tell, **place)
-        finally:
-            seconds = before + time.perf_counter() - started
-            with whole_file(clock) as stream:
-                stream.write(f"{seconds:.3f}\n")
-    return found, round(seconds, 3)
+        return fit_folds(data, dealt, settings, folder=output, tell=tell, **place)
 
 
 def _scores(
