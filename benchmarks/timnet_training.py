@@ -4,7 +4,8 @@
 
 Claims: the two compute the same; an epoch of one network (training only, batches of 64) takes half
 as long as in Keras with bfloat16, which Keras does not have here, and no longer with float32; ten
-networks, those of a cross-validation, take no longer together than one after the other.
+networks, those of a cross-validation, take no longer side by side, as many at a time as the trainer
+chooses, than one after the other.
 
 The authors' network needs TensorFlow and tf_keras, which is Keras 2, and these need an environment
 of their own: `--keras` names its Python, and without them that comparison is left out. All learn
@@ -35,7 +36,7 @@ import numpy as np
 import torch
 
 from sed.interop.keras_timnet import load_timnet
-from sed.training.crossvalidation import Fitting, Together
+from sed.training.crossvalidation import Fitting, Together, fitting_together
 from sed.training.folds import Fold
 from sed.training.memory import keep_freed
 from sed.training.passes import has_compiler
@@ -152,7 +153,7 @@ def compare(options: argparse.Namespace, folder: Path) -> bool:
     """Measure and print everything, and say whether all claims hold."""
     data = make_data(options.recordings, options.frames)
     save_data(data, folder)
-    names = {NUM_NETWORKS: "all at once", 1: "one after the other"}
+    names = ("one after the other", "side by side")
     systems: dict[tuple[str, str], Callable[[], float]] = {}
     claims = []
     keras = start_keras(options, folder)
@@ -166,7 +167,8 @@ def compare(options: argparse.Namespace, folder: Path) -> bool:
     for precision in PRECISIONS:
         systems["one network", f"sed, {precision}"] = trainer(data, 1, 1, precision)
     for precision in PRECISIONS:
-        for at_once, name in sorted(names.items()):
+        chosen = fitting_together(NUM_NETWORKS, options.frames, Fitting(precision=precision))
+        for at_once, name in zip((1, chosen), names, strict=True):
             epoch = trainer(data, NUM_NETWORKS, at_once, precision)
             systems[f"ten networks, {precision}", name] = epoch
 
@@ -189,7 +191,7 @@ def compare(options: argparse.Namespace, folder: Path) -> bool:
             ours, theirs = (("one network", name) for name in (f"sed, {precision}", KERAS))
             claim(f"one network, {precision}, against Keras", seconds[ours], seconds[theirs], mark)
         block = f"ten networks, {precision}"
-        claim(f"{block}, all at once", *(seconds[block, name] for name in names.values()))
+        claim(f"{block}, side by side", *(seconds[block, name] for name in reversed(names)))
     print()
     for what, figure, holds in claims:
         print(f"{'ok  ' if holds else 'FAIL'}  {what:36}{figure}")

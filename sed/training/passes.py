@@ -16,6 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+EPS = 1e-3
+"""Of batch normalisation, as in Keras."""
+
 
 def has_compiler() -> bool:
     """Whether `torch.compile` works on this processor: whether there is a C++ compiler for it.
@@ -39,8 +42,10 @@ def _wide(values: Tensor) -> Tensor:
     return values[:, :, None, None]
 
 
-def moments(convolved: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel.
+def normalized(
+    convolved: Tensor, gain: Tensor, offset: Tensor, masks: Tensor | None, count: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Batch normalisation, ReLU and a mask; and mean and variance of each channel before it.
 
     Places without a recording are zero: they add nothing to the first sum, and the square of the
     mean to the second, which is taken off again.
@@ -48,14 +53,19 @@ def moments(convolved: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     Parameters
     ----------
     convolved : (branches, channels, frames, batch) Tensor
+    gain, offset : (branches, channels) Tensor
+    masks : (branches, channels, 1, batch) Tensor, optional
+        1 and 0.
     count : (branches, 1) Tensor
         Frames that are there.
     """
-    convolved = convolved.float()
-    mean = convolved.sum(dim=(2, 3)) / count
-    squares = (convolved - _wide(mean)).square().sum(dim=(2, 3))
+    wide = convolved.float()
+    mean = wide.sum(dim=(2, 3)) / count
+    squares = (wide - _wide(mean)).square().sum(dim=(2, 3))
     absent = convolved.shape[2] * convolved.shape[3] - count
-    return mean, (squares - absent * mean.square()).clamp(min=0.0) / count
+    variance = (squares - absent * mean.square()).clamp(min=0.0) / count
+    scale = gain * torch.rsqrt(variance + EPS)
+    return rectified(convolved, scale, offset - mean * scale, masks), mean, variance
 
 
 def rectified(convolved: Tensor, scale: Tensor, shift: Tensor, masks: Tensor | None) -> Tensor:
@@ -64,38 +74,40 @@ def rectified(convolved: Tensor, scale: Tensor, shift: Tensor, masks: Tensor | N
     return (out if masks is None else out * masks).to(convolved.dtype)
 
 
-def through(gradient: Tensor, out: Tensor) -> Tensor:
-    """The part of a gradient that passes a ReLU and a mask."""
-    return torch.ops.aten.threshold_backward(gradient, out, 0.0).float()
-
-
-def gradient_sums(
-    gradient: Tensor, out: Tensor, convolved: Tensor, mean: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Sums of the gradient, and of the gradient times the centred input, of each channel."""
-    passed = through(gradient, out)
+def normalization_gradients(
+    gradient: Tensor,
+    out: Tensor,
+    convolved: Tensor,
+    gain: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    count: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of what `normalized` was given: of the rows, the gain and the offset."""
+    passed = torch.ops.aten.threshold_backward(gradient, out, 0.0).float()  # by ReLU and mask
     centred = convolved.float() - _wide(mean)
-    return passed.sum(dim=(2, 3)), (passed * centred).sum(dim=(2, 3))
+    inverse = torch.rsqrt(variance + EPS)
+    to_offset, to_gain = passed.sum(dim=(2, 3)), (passed * centred).sum(dim=(2, 3)) * inverse
+    # The normalisation hands on what is left across the mean and the deviation.
+    scale = gain * inverse
+    slope = scale * inverse * to_gain / count
+    back = passed * _wide(scale) - centred * _wide(slope) - _wide(scale * to_offset / count)
+    return back.to(convolved.dtype), to_gain, to_offset
 
 
-def normalization_gradient(
-    gradient: Tensor, out: Tensor, convolved: Tensor, scale: Tensor, slope: Tensor, shift: Tensor
-) -> Tensor:
-    """``scale * gradient - slope * convolved - shift``, of what passes."""
-    passed = through(gradient, out)
-    back = passed * _wide(scale) - convolved.float() * _wide(slope) - _wide(shift)
-    return back.to(convolved.dtype)
-
-
-def gated(rows: Tensor, attention: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``rows * sigmoid(attention)``, its mean over time, and the gate.
+def gated(rows: Tensor, attention: Tensor) -> tuple[Tensor, Tensor]:
+    """``rows * sigmoid(attention)``, and the gate.
 
     The exponential is quicker than the logistic function on some processors, and cannot overflow:
     what comes out of a ReLU is not negative.
     """
     gate = torch.reciprocal(1.0 + torch.exp(-attention.float()))
-    out = rows.float() * gate
-    return out.to(rows.dtype), out.mean(dim=2), gate.to(rows.dtype)
+    return (rows.float() * gate).to(rows.dtype), gate.to(rows.dtype)
+
+
+def mean_over_time(rows: Tensor) -> Tensor:
+    """A pass of its own: together with `gated`, exponentials would be taken twice."""
+    return rows.float().mean(dim=2)
 
 
 def gate_gradients(

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from sed.heads import TIMNet
 from sed.heads.timnet import DilatedConvolution, Direction, TemporalAwareBlock
 from sed.training import passes
-from sed.training.timnet_layers import EPS, Convolution, Gate, convolved
+from sed.training.timnet_layers import Convolution, Gate, convolved
 
 VARIANTS = ("timnet", "tcn", "without-backward", "without-multi-scale", "without-dynamic-fusion")
 """The network, and what is left of it in the paper's ablations (Ye et al. 2023, table 3)."""
@@ -203,7 +203,7 @@ class TIMNets(nn.Module):
         """One dilated convolution, normalised, rectified and with channels dropped; its moments."""
         taps, gain, offset = layer.taps, layer.gain, layer.offset
         if not self.training:
-            scale = gain * torch.rsqrt(layer.variance + EPS)
+            scale = gain * torch.rsqrt(layer.variance + passes.EPS)
             shift = offset - layer.mean * scale
             given = convolved(rows.flatten(2), taps.to(rows.dtype), layer.distance * rows.shape[3])
             return (self._run(passes.rectified)(given.view_as(rows), scale, shift, None),)
