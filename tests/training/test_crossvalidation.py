@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 pytest.importorskip("sklearn", reason="training needs the extra 'train'")
 
+from sed.training import crossvalidation  # noqa: E402
 from sed.training.crossvalidation import (  # noqa: E402
     MEASURES,
     Fitted,
@@ -102,6 +103,22 @@ def test_an_epoch_is_that_of_a_plain_loop() -> None:
         loss = F.cross_entropy(logits, targets[fold.test], label_smoothing=0.1)
         expected = [sums / len(fold.train), loss.item()]
         np.testing.assert_allclose(fitted.curves[0, [0, 2]], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("room", "files"),
+    [(0, {"0", "1", "2"}), (1, {"0", "1", "2"}), (2, {"0-1", "2"}), (3, {"0-1-2"}), (9, {"0-1-2"})],
+)
+def test_no_more_train_together_than_the_cache_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, files: set[str]
+) -> None:
+    """Unless a number is given, and one at least."""
+    fitting = tiny_fitting(num_epochs=1)
+    num_frames = DATA.features.shape[1]
+    size = 2 * fitting.channels * num_frames * fitting.batch_size * 4
+    monkeypatch.setattr(crossvalidation, "CACHE", room * size)
+    fit_folds(DATA, FOLDS, fitting, folder=tmp_path, compiled=False)
+    assert {path.stem for path in tmp_path.iterdir()} == {f"folds-{name}" for name in files}
 
 
 def test_they_learn(tmp_path: Path) -> None:
