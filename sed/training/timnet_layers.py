@@ -88,11 +88,11 @@ class Convolution(torch.autograd.Function):
         back, to_gain, to_offset = ctx.run(passes.normalization_gradients)(
             gradient, out, given, gain, mean, variance, count
         )
-        inward, weights = _convolution_gradients(back.flatten(2), rows.flatten(2), taps, ctx.shift)
+        inward, weights = convolution_gradients(back.flatten(2), rows.flatten(2), taps, ctx.shift)
         return inward.view_as(rows), weights.float(), to_gain, to_offset, None, None, None, None
 
 
-def _convolution_gradients(
+def convolution_gradients(
     back: Tensor, rows: Tensor, taps: Tensor, shift: int
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the rows and of the taps of `convolved`."""

@@ -19,6 +19,7 @@ from sed.heads import TIMNet  # noqa: E402
 from sed.heads.timnet import DilatedConvolution, Direction, Frames  # noqa: E402
 from sed.interop.keras_timnet import load_timnet  # noqa: E402
 from sed.training.passes import has_compiler  # noqa: E402
+from sed.training.timnet_layers import convolution_gradients, convolved  # noqa: E402
 from sed.training.timnets import VARIANTS, Columns, TIMNets  # noqa: E402
 
 NUM_FEATURES, NUM_CLASSES, NUM_NETWORKS, BATCH = 6, 4, 3, 5
@@ -250,6 +251,22 @@ def test_channels_are_dropped_as_often_as_asked_and_by_each_networks_own_chance(
     drawn = TIMNets(networks[:1]).draw_masks(valid[1:2, :25], [torch.Generator().manual_seed(2)])
     assert drawn.valid is None and drawn.masks is not None  # alone, nobody is missing
     assert torch.equal(drawn.masks, second[..., :25])
+
+
+@pytest.mark.parametrize("shift", [1, 5, 10, 11, 39, 40, 60])
+def test_products_in_bf16_are_those_in_fp32(shift: int) -> None:
+    """Of small whole numbers, which neither rounds; of 40 columns, of which so many look back."""
+    rows, back = (torch.randint(-2, 3, (2, 6, 40)).float() for _ in range(2))
+    taps = torch.randint(-2, 3, (2, 6, 12)).float()
+    seen = F.pad(rows, (shift, 0))[..., :40]
+    expected = torch.bmm(taps, torch.cat((seen, rows), dim=1))
+    low = [each.bfloat16() for each in (rows, taps, back)]
+    for dtype, given in ((torch.float32, (rows, taps, back)), (torch.bfloat16, low)):
+        found = convolved(*given[:2], shift)
+        assert found.dtype == dtype and torch.equal(found.float(), expected)
+    wanted, found = (convolution_gradients(b, r, t, shift) for r, t, b in ((rows, taps, back), low))
+    for theirs, ours in zip(wanted, found, strict=True):
+        assert torch.equal(ours.float(), theirs)
 
 
 def test_bf16_is_near_fp32() -> None:
