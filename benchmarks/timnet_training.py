@@ -36,11 +36,12 @@ import numpy as np
 import torch
 
 from sed.interop.keras_timnet import load_timnet
-from sed.training.crossvalidation import Fitting, Together, fitting_together
+from sed.training.crossvalidation import fitting_together
 from sed.training.folds import Fold
 from sed.training.memory import keep_freed
 from sed.training.passes import has_compiler
 from sed.training.timnets import TIMNets
+from sed.training.together import Fitting, Together
 from sed.training.utterances import Cepstra
 
 NUM_FEATURES, NUM_CLASSES, NUM_NETWORKS = 39, 7, 10

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from sed.files import whole_file
-from sed.training.crossvalidation import MEASURES, Fitted
 from sed.training.folds import Fold
+from sed.training.together import MEASURES, Fitted
 from sed.training.utterances import Cepstra
 
 

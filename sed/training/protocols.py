@@ -17,13 +17,14 @@ from sed.corpora import Corpus, Utterance, relabelled
 from sed.files import whole_file
 from sed.scoring import uar, war
 from sed.training.checks import Checked, check_same
-from sed.training.crossvalidation import Fitted, Fitting, fit_folds
+from sed.training.crossvalidation import fit_folds
 from sed.training.curves import write_curves, write_predictions
 from sed.training.folds import Fold, folds
 from sed.training.passes import has_compiler
 from sed.training.processes import num_processes
 from sed.training.ranges import check_whole
 from sed.training.settings import load_settings, resolved
+from sed.training.together import Fitted, Fitting
 from sed.training.utterances import Cepstra, cepstra, front_end
 
 LAST, BEST, SPEAKERS = "*", "**", "speaker-independent"

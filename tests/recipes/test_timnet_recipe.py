@@ -28,9 +28,9 @@ pytest.importorskip("sklearn", reason="training needs the extra 'train'")
 from sed.corpora import Corpus  # noqa: E402
 from sed.scoring import uar, war  # noqa: E402
 from sed.training import protocols  # noqa: E402
-from sed.training.crossvalidation import Fitting  # noqa: E402
 from sed.training.runs import main  # noqa: E402
 from sed.training.settings import load_settings, read_settings  # noqa: E402
+from sed.training.together import Fitting  # noqa: E402
 
 TIMNET = RECIPES / "TIMNet"
 SETTINGS = sorted(path.stem for path in (TIMNET / "hparams").glob("*.yaml"))

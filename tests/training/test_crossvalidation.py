@@ -17,15 +17,9 @@ from torch.nn import functional as F
 pytest.importorskip("sklearn", reason="training needs the extra 'train'")
 
 from sed.training import crossvalidation  # noqa: E402
-from sed.training.crossvalidation import (  # noqa: E402
-    MEASURES,
-    Fitted,
-    Fitting,
-    Together,
-    fit_folds,
-    grouped,
-)
+from sed.training.crossvalidation import fit_folds, grouped  # noqa: E402
 from sed.training.folds import Fold, folds  # noqa: E402
+from sed.training.together import MEASURES, Fitted, Fitting, Together  # noqa: E402
 
 DATA = tiny_cepstra()
 FOLDS = folds([said.speaker for said in DATA.utterances], by="utterance", seed=1, num_folds=3)

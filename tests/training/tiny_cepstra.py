@@ -10,7 +10,7 @@ import torch
 from sed.corpora import Utterance
 from sed.heads import TIMNet
 from sed.heads.timnet import DilatedConvolution
-from sed.training.crossvalidation import Fitting
+from sed.training.together import Fitting
 from sed.training.utterances import Cepstra
 
 CLASSES = ("angry", "happy", "sad")
