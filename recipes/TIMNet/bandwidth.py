@@ -82,6 +82,8 @@ def main() -> None:
     parser.add_argument("--corpora", nargs="+", default=["emodb", "emovo", "ravdess"])
     parser.add_argument("--seeds", type=int, default=3, help="cross-validations of each")
     options = parser.parse_args()
+    if options.seeds < 1:
+        parser.error(f"--seeds is {options.seeds}; it takes one at least")
     table = Table("corpus", "recordings", *(f"to {highest} Hz" for highest in HIGHEST))
     try:
         for name in options.corpora:

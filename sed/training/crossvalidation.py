@@ -12,7 +12,7 @@ from sed.training.together import Fitted, Fitting, Together
 from sed.training.utterances import Cepstra
 
 CACHE = 24_000_000
-"""Bytes; with more, networks side by side take longer than in two groups."""
+"""Bytes. Ten networks in float32, 38 MB, took longer than two groups of five (two cores, EPYC)."""
 
 
 def fit_folds(

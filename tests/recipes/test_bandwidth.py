@@ -44,3 +44,8 @@ def test_a_corpus_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     ended = run(f"--data_folder={tmp_path}", "--corpora", "emodb")
     assert ended.returncode == 1
     assert ended.stderr.startswith("bandwidth.py: ") and ended.stderr.count("\n") == 1
+
+
+def test_no_seed_at_all_is_refused(tmp_path: Path) -> None:
+    ended = run(f"--data_folder={tmp_path}", "--seeds", "0")
+    assert ended.returncode == 2 and "--seeds is 0; it takes one at least" in ended.stderr
